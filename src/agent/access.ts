@@ -1,0 +1,43 @@
+import type { Verb } from "../domain/Authorization.ts"
+import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
+import { methodPath } from "../grpc/service.ts"
+
+export interface Access {
+  /** The verb that a caller needs; `open` needs no token at all. */
+  readonly verb: Verb | "open"
+  /** Whether it may run while the agent boots. */
+  readonly booting: boolean
+}
+
+type Rpc = keyof typeof McpAgentService.method
+
+/** Every RPC of the agent: one that is not here does not compile, and what no table names is refused. */
+const rpcs: Record<Rpc, Access> = {
+  deploy: { verb: "deploy", booting: true },
+  plan: { verb: "read", booting: true },
+  undeployService: { verb: "deploy", booting: false },
+  stopService: { verb: "operate", booting: false },
+  startService: { verb: "operate", booting: false },
+  restartService: { verb: "operate", booting: false },
+  listServices: { verb: "read", booting: true },
+  getServiceStatus: { verb: "read", booting: true },
+  liveCheck: { verb: "read", booting: true },
+  logs: { verb: "read", booting: true },
+  nodeStatus: { verb: "read", booting: true },
+  healthCheck: { verb: "open", booting: true }
+}
+
+const standard: Record<string, Access> = {
+  "/grpc.health.v1.Health/Check": { verb: "open", booting: true },
+  "/grpc.health.v1.Health/Watch": { verb: "open", booting: true },
+  "/grpc.health.v1.Health/List": { verb: "open", booting: true },
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": { verb: "read", booting: true },
+  "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": { verb: "read", booting: true }
+}
+
+const table: ReadonlyMap<string, Access> = new Map([
+  ...Object.entries(rpcs).map(([name, access]) => [methodPath(McpAgentService.method[name as Rpc]), access] as const),
+  ...Object.entries(standard)
+])
+
+export const accessOf = (path: string): Access | undefined => table.get(path)

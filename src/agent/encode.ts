@@ -1,0 +1,148 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf"
+import { timestampFromMs } from "@bufbuild/protobuf/wkt"
+import type { ComponentPlan } from "../domain/Plan.ts"
+import type * as S from "../domain/State.ts"
+import {
+  Action,
+  type ComponentOutcomeSchema,
+  type ComponentPlanSchema,
+  DeployResponseSchema,
+  type DeployResultSchema,
+  DesiredState,
+  type LiveComponentSchema,
+  type LogsResponseSchema,
+  ObservedState,
+  type ServiceInfoSchema,
+  type ServiceStatusSchema
+} from "../gen/mcp/v1/mcp_pb.ts"
+import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
+import type { Outcome } from "../programs/lifecycle.ts"
+import type { Live, Status } from "../programs/report.ts"
+import type { LogLine } from "../services/ContainerRuntime.ts"
+
+const actions: Record<S.Action, Action> = {
+  create: Action.CREATE,
+  replace: Action.REPLACE,
+  start: Action.START,
+  unchanged: Action.UNCHANGED,
+  orphan: Action.ORPHAN,
+  stop: Action.STOP
+}
+const desiredStates: Record<S.DesiredState, DesiredState> = {
+  running: DesiredState.RUNNING,
+  stopped: DesiredState.STOPPED,
+  ignore: DesiredState.IGNORE
+}
+const observedStates: Record<S.ObservedState, ObservedState> = {
+  running: ObservedState.RUNNING,
+  stopped: ObservedState.STOPPED,
+  exited: ObservedState.EXITED,
+  unhealthy: ObservedState.UNHEALTHY,
+  removed: ObservedState.REMOVED,
+  unknown: ObservedState.UNKNOWN
+}
+
+/** An absent field stays absent on the wire. */
+const some = <K extends string, A, B>(key: K, value: A | undefined, encode: (value: A) => B) =>
+  (value === undefined ? {} : { [key]: encode(value) }) as { [P in K]?: B }
+const same = <A>(value: A) => value
+
+export const componentPlan = (plan: ComponentPlan): MessageInitShape<typeof ComponentPlanSchema> => ({
+  component: plan.component,
+  action: actions[plan.action],
+  fromImage: plan.fromImage ?? "",
+  toImage: plan.toImage ?? "",
+  changes: plan.changes.map((change) => ({ field: change.field, from: change.from ?? "", to: change.to ?? "" })),
+  why: plan.why
+})
+
+const deployResult = (result: DeployResult): MessageInitShape<typeof DeployResultSchema> => ({
+  deployment: result.deployment,
+  state: result.state,
+  durationMs: BigInt(result.durationMs),
+  components: result.components.map((component) => ({
+    component: component.component,
+    action: actions[component.action],
+    fromImage: component.fromImage ?? "",
+    toImage: component.toImage ?? "",
+    durationMs: BigInt(component.durationMs),
+    containerId: component.containerId ?? ""
+  })),
+  ...some("failure", result.failure, ({ lastLogs, ...failure }) => ({ ...failure, lastLogs: [...lastLogs] }))
+})
+
+export const deployEvent = (event: DeployEvent) => {
+  const of = (init: MessageInitShape<typeof DeployResponseSchema>["event"]) =>
+    create(DeployResponseSchema, init === undefined ? {} : { event: init })
+  switch (event._tag) {
+    case "Started":
+      return of({ case: "started", value: { deployment: event.deployment, plan: event.plan.map(componentPlan) } })
+    case "Step": {
+      const { component, step, state, message, durationMs } = event
+      return of({ case: "step", value: { component, step, state, message, durationMs: BigInt(durationMs) } })
+    }
+    case "Pull":
+      return of({ case: "pull", value: { component: event.component, image: event.image, message: event.message } })
+    case "Warning":
+      return of({ case: "warning", value: { component: event.component, message: event.message } })
+    case "Result":
+      return of({ case: "result", value: deployResult(event.result) })
+  }
+}
+
+export const outcome = (outcome: Outcome): MessageInitShape<typeof ComponentOutcomeSchema> => ({
+  component: outcome.component,
+  changed: outcome.changed,
+  observed: observedStates[outcome.observed]
+})
+
+export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponentSchema> => ({
+  service: live.service,
+  component: live.component,
+  container: live.container,
+  containerId: live.containerId ?? "",
+  desired: desiredStates[live.desired],
+  observed: observedStates[live.observed],
+  image: live.image,
+  version: live.version,
+  ports: [...live.ports],
+  ...some("startedAt", live.startedAt, timestampFromMs),
+  ...some("exitCode", live.exitCode, same)
+})
+
+export const serviceInfo = (status: Status, node: string): MessageInitShape<typeof ServiceInfoSchema> => ({
+  name: status.row.service,
+  desired: desiredStates[status.row.desired],
+  comment: status.row.spec.comment ?? "",
+  node,
+  components: status.components.map((component) => ({
+    name: component.component,
+    container: component.container,
+    desired: desiredStates[component.desired],
+    observed: observedStates[component.observed],
+    image: component.image,
+    version: component.version,
+    generation: BigInt(component.generation),
+    observedAt: timestampFromMs(component.observedAt)
+  }))
+})
+
+export const serviceStatus = (status: Status, node: string): MessageInitShape<typeof ServiceStatusSchema> => ({
+  info: serviceInfo(status, node),
+  live: status.components.map(liveComponent),
+  deployments: status.deployments.map((deployment) => ({
+    id: deployment.id,
+    state: deployment.state,
+    actor: deployment.actor,
+    error: deployment.error ?? "",
+    startedAt: timestampFromMs(deployment.startedAt),
+    ...some("finishedAt", deployment.finishedAt, timestampFromMs)
+  }))
+})
+
+export const logLine = (line: LogLine & { readonly component: string }): MessageInitShape<typeof LogsResponseSchema> => ({
+  component: line.component,
+  stream: line.stream,
+  line: line.line,
+  ...some("at", line.at, timestampFromMs)
+})

@@ -1,0 +1,57 @@
+import { explain, type ProgramError } from "../programs/explain.ts"
+import { Code, RpcError } from "../grpc/status.ts"
+import type { IdentityError } from "../services/IdentityError.ts"
+
+const codes: Record<ProgramError["_tag"], Code> = {
+  RuntimeUnavailable: Code.UNAVAILABLE,
+  ContainerNotFound: Code.NOT_FOUND,
+  ContainerNameInUse: Code.ALREADY_EXISTS,
+  ImageNotFound: Code.NOT_FOUND,
+  ImagePullFailed: Code.FAILED_PRECONDITION,
+  PortInUse: Code.FAILED_PRECONDITION,
+  RuntimeRefused: Code.FAILED_PRECONDITION,
+  RegistryUnavailable: Code.UNAVAILABLE,
+  FolderRefused: Code.INVALID_ARGUMENT,
+  SpecInvalid: Code.INVALID_ARGUMENT,
+  ServiceNotFound: Code.NOT_FOUND,
+  ComponentNotFound: Code.NOT_FOUND,
+  ServiceBusy: Code.ABORTED,
+  NameTaken: Code.ALREADY_EXISTS,
+  NotCarriedOut: Code.UNIMPLEMENTED,
+  DeployUnfinished: Code.UNAVAILABLE,
+  NotReady: Code.FAILED_PRECONDITION
+}
+
+const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {
+  const value = (error as Record<string, unknown>)[key]
+  return typeof value === "string" && value !== "" ? ({ [key]: value } as Partial<Record<K, string>>) : {}
+}
+
+/** A use case's error as it travels; total over the tags. */
+export const toRpcError = (error: ProgramError): RpcError => {
+  const { reason, nextStep } = explain(error)
+  return new RpcError({
+    code: codes[error._tag],
+    reason,
+    detail: error.message,
+    nextStep,
+    ...optional("service", error),
+    ...optional("component", error),
+    ...(error._tag === "SpecInvalid" ? { violations: error.violations } : {})
+  })
+}
+
+const identityCodes: Record<IdentityError["_tag"], { code: Code; reason: string; nextStep: string }> = {
+  TokenMissing: { code: Code.UNAUTHENTICATED, reason: "TOKEN_MISSING", nextStep: "mcp login" },
+  TokenInvalid: { code: Code.UNAUTHENTICATED, reason: "TOKEN_INVALID", nextStep: "mcp login" },
+  TokenExpired: { code: Code.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", nextStep: "mcp login" },
+  IdentityUnavailable: {
+    code: Code.UNAVAILABLE,
+    reason: "IDENTITY_UNAVAILABLE",
+    nextStep: "see whether the identity server runs and answers the node; it is [mcias] server_url in the agent's config"
+  },
+  LookupsLimited: { code: Code.RESOURCE_EXHAUSTED, reason: "LOOKUPS_LIMITED", nextStep: "wait a second, then mcp login" }
+}
+
+export const identityToRpcError = (error: IdentityError): RpcError =>
+  new RpcError({ ...identityCodes[error._tag], detail: error.message })

@@ -1,0 +1,201 @@
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt"
+import { Cause, Effect, Either, Exit, Option, Queue, Stream } from "effect"
+import * as os from "node:os"
+import { statfs } from "node:fs/promises"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
+import { service } from "../grpc/service.ts"
+import { fromProto } from "../grpc/spec.ts"
+import { parseVolume } from "../domain/Scalars.ts"
+import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
+import type { DeployEvent } from "../programs/DeployEvent.ts"
+import type { ProgramError } from "../programs/explain.ts"
+import * as lifecycle from "../programs/lifecycle.ts"
+import { logs } from "../programs/logs.ts"
+import { SpecInvalid } from "../programs/ProgramError.ts"
+import { live, statusOf } from "../programs/report.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
+import { NodeInfo } from "../services/NodeInfo.ts"
+import { Registry } from "../services/Registry.ts"
+import { AgentState } from "./AgentState.ts"
+import { Background } from "./Background.ts"
+import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
+import * as encode from "./encode.ts"
+import { toRpcError } from "./errors.ts"
+
+const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
+  if (wire === undefined) {
+    return new SpecInvalid({ service: "", violations: [{ field: "spec", description: "is missing" }] })
+  }
+  return Either.match(fromProto(wire), {
+    onRight: (spec): Effect.Effect<ServiceSpec, SpecInvalid> => Effect.succeed(spec),
+    onLeft: (violations) => {
+      const [first, ...rest] = violations.map((v) => ({ field: v.path.join("."), description: v.message }))
+      return new SpecInvalid({
+        service: wire.name,
+        violations: [first ?? { field: "spec", description: "is not a service" }, ...rest]
+      })
+    }
+  })
+}
+
+/** What of a spec lies outside the service's own folder and bridge. */
+const beyond = (spec: ServiceSpec, filesRoot: string): ReadonlyArray<string> => {
+  const own = `${filesRoot}/${spec.name}`
+  const outside = (component: ComponentSpec) =>
+    component.volumes.filter((text) => {
+      const source = parseVolume(text)?.source ?? ""
+      return source !== own && !source.startsWith(`${own}/`)
+    })
+  return spec.components.flatMap((component) => [
+    ...outside(component).map((volume) => `volume ${volume}`),
+    ...(component.network === undefined || component.network === "none" ? [] : [`network ${component.network}`]),
+    ...component.routes.flatMap((route) => (route.hostname === undefined ? [] : [`hostname ${route.hostname}`]))
+  ])
+}
+
+const authorized = (wire: WireSpec | undefined) =>
+  Effect.gen(function* () {
+    yield* authorize(wire?.name ?? "")
+    const spec = yield* specOf(wire)
+    yield* authorizeBeyond(spec.name, beyond(spec, (yield* NodeInfo).filesRoot))
+    return spec
+  })
+
+/** The deployment runs on its own: a caller who goes away only stops listening. */
+const deployment = (request: DeployRequest) =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const events = yield* Queue.unbounded<Exit.Exit<DeployEvent, Option.Option<ProgramError>>>()
+      const background = yield* Background
+      yield* background.run(
+        deploy(request, (event) => Effect.asVoid(events.offer(Exit.succeed(event)))).pipe(
+          Effect.matchCauseEffect({
+            onSuccess: () => events.offer(Exit.fail(Option.none())),
+            onFailure: (cause) => events.offer(Exit.failCause(Cause.map(cause, (error) => Option.some<ProgramError>(error))))
+          }),
+          Effect.asVoid
+        )
+      )
+      return Stream.fromQueue(events).pipe(Stream.flattenExitOption)
+    })
+  ).pipe(Stream.takeUntil((event) => event._tag === "Result"))
+
+const target = (request: { service: string; component: string }) =>
+  Effect.as(authorize(request.service, request.component), {
+    service: request.service,
+    component: request.component === "" ? undefined : request.component
+  })
+
+const lifecycleCall =
+  <E extends ProgramError, R>(
+    program: (target: lifecycle.Target) => Effect.Effect<ReadonlyArray<lifecycle.Outcome>, E, R>
+  ) =>
+  (request: { service: string; component: string }) =>
+    target(request).pipe(
+      Effect.flatMap(program),
+      Effect.map((outcomes) => ({ components: outcomes.map(encode.outcome) }))
+    )
+
+const statuses = (name: string, history: number) =>
+  Effect.gen(function* () {
+    if (name !== "") yield* authorize(name)
+    const sees = yield* visible
+    const found = yield* statusOf(name === "" ? undefined : name, history)
+    return found.filter((status) => sees(status.row.service))
+  })
+
+const nodeStatus = Effect.gen(function* () {
+  const node = yield* NodeInfo
+  const registry = yield* Registry
+  const runtime = yield* ContainerRuntime
+  const found = yield* Effect.either(Effect.zip(runtime.version, runtime.list))
+  const disk = yield* Effect.tryPromise(() => statfs(node.filesRoot)).pipe(Effect.option)
+  const blocks = Option.getOrUndefined(disk)
+  return {
+    node: node.node,
+    version: node.version,
+    arch: os.arch() === "x64" ? "amd64" : os.arch(),
+    role: "",
+    services: (yield* registry.services).length,
+    containersRunning: Either.isRight(found) ? found.right[1].filter((c) => c.state === "running").length : 0,
+    runtime: Either.isRight(found)
+      ? { available: true, version: found.right[0] }
+      : { available: false, error: found.left.message },
+    startedAt: timestampFromMs(node.startedAt),
+    cpus: os.cpus().length,
+    memoryTotalBytes: BigInt(os.totalmem()),
+    memoryUsedBytes: BigInt(os.totalmem() - os.freemem()),
+    diskTotalBytes: BigInt(blocks ? blocks.blocks * blocks.bsize : 0),
+    diskUsedBytes: BigInt(blocks ? (blocks.blocks - blocks.bfree) * blocks.bsize : 0)
+  }
+})
+
+/** Decode, call a program, encode: no rule lives here. */
+export const agentService = service(
+  McpAgentService,
+  {
+    deploy: (request) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          const spec = yield* authorized(request.spec)
+          const { who } = yield* CallerContext
+          return deployment({
+            spec,
+            components: request.components,
+            force: request.force,
+            pull: request.pull,
+            noWait: request.noWait,
+            actor: who.username
+          })
+        })
+      ).pipe(Stream.map(encode.deployEvent)),
+    plan: (request) =>
+      Effect.gen(function* () {
+        const spec = yield* authorized(request.spec)
+        const plan = yield* planDeploy({ spec, components: request.components, force: request.force })
+        return {
+          components: plan.components.map(encode.componentPlan),
+          warnings: plan.warnings.map(({ component, message }) => (component === "" ? message : `${component}: ${message}`))
+        }
+      }),
+    undeployService: (request) =>
+      authorize(request.service).pipe(
+        Effect.zipRight(lifecycle.undeploy(request.service)),
+        Effect.map((removed) => ({ removed: [...removed] }))
+      ),
+    stopService: lifecycleCall(lifecycle.stop),
+    startService: lifecycleCall(lifecycle.start),
+    restartService: lifecycleCall(lifecycle.restart),
+    listServices: () =>
+      Effect.gen(function* () {
+        const { node } = yield* NodeInfo
+        return { services: (yield* statuses("", 0)).map((status) => encode.serviceInfo(status, node)) }
+      }),
+    getServiceStatus: (request) =>
+      Effect.gen(function* () {
+        const { node } = yield* NodeInfo
+        return { services: (yield* statuses(request.service, 5)).map((status) => encode.serviceStatus(status, node)) }
+      }),
+    liveCheck: (request) =>
+      Effect.gen(function* () {
+        if (request.service !== "") yield* authorize(request.service)
+        const sees = yield* visible
+        const found = yield* live(request.service === "" ? undefined : request.service)
+        return { components: found.filter((component) => sees(component.service)).map(encode.liveComponent) }
+      }),
+    logs: (request) =>
+      Stream.unwrap(
+        Effect.map(target(request), (of) =>
+          logs(of, {
+            follow: request.follow,
+            tail: request.tail,
+            since: request.since === undefined ? undefined : timestampMs(request.since)
+          })
+        )
+      ).pipe(Stream.map(encode.logLine)),
+    nodeStatus: () => nodeStatus,
+    healthCheck: () => Effect.flatMap(AgentState, (state) => Effect.map(state.get, (now) => ({ state: now })))
+  },
+  toRpcError
+)

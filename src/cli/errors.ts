@@ -1,0 +1,159 @@
+import { Code, type RpcError } from "../grpc/status.ts"
+import type * as Cli from "../services/CliError.ts"
+import type { MciasSettingsInvalid, TokenExpired, TokenInvalid } from "../services/IdentityError.ts"
+import type { LoginError } from "../services/Mcias.ts"
+import { tame } from "./ansi.ts"
+
+/** All that a command may fail with. */
+export type CliFailure =
+  | RpcError
+  | Cli.UsageError
+  | Cli.ConfigMissing
+  | Cli.ConfigInvalid
+  | Cli.TokenError
+  | Cli.TokenNotStored
+  | Cli.CaUnreadable
+  | Cli.DefinitionsUnreadable
+  | Cli.DefinitionNotSaved
+  | Cli.DefinitionsInvalid
+  | Cli.NoDefinition
+  | Cli.ServiceUnknown
+  | Cli.ComponentUnknown
+  | Cli.NodeUnknown
+  | Cli.NodeAmbiguous
+  | Cli.NoNodes
+  | Cli.DeployFailed
+  | Cli.Declined
+  | Cli.ExitWith
+  | LoginError
+  | TokenInvalid
+  | TokenExpired
+  | MciasSettingsInvalid
+
+export interface Report {
+  readonly exitCode: number
+  /** What failed, where, and why; undefined when all has been said. */
+  readonly line: string | undefined
+  /** Lines that come as they are, before the line. */
+  readonly before?: ReadonlyArray<string>
+  /** Lines below it, indented. */
+  readonly below?: ReadonlyArray<string>
+  readonly next?: string | undefined
+}
+
+export const Exit = { failed: 1, usage: 2, changes: 3, unreachable: 4, notAllowed: 5 } as const
+
+type Tag = CliFailure["_tag"]
+type By<T extends Tag> = (error: Extract<CliFailure, { readonly _tag: T }>, command: string) => Report
+
+const failed = (line: string, next?: string): Report => ({ exitCode: Exit.failed, line, next })
+const usage = (line: string, next?: string): Report => ({ exitCode: Exit.usage, line, next })
+const notAllowed = (line: string, next: string): Report => ({ exitCode: Exit.notAllowed, line, next })
+const meant = (nearest: string | undefined) => (nearest === undefined ? "" : `; did you mean ${nearest}?`)
+
+const rpcExit = (code: Code): number => {
+  switch (code) {
+    case Code.UNAUTHENTICATED:
+    case Code.PERMISSION_DENIED:
+      return Exit.notAllowed
+    case Code.INVALID_ARGUMENT:
+      return Exit.usage
+    default:
+      return Exit.failed
+  }
+}
+
+/** Next steps that the CLI knows better than who reported the failure. */
+const reasonSteps: Readonly<Record<string, (error: RpcError) => string>> = {
+  NODE_UNREACHABLE: (e) => `check that ${e.node ?? "the node"} and its agent are up, and its address in the config`,
+  TLS_UNTRUSTED: (e) => `check ca_cert of node ${e.node ?? ""} in the config, and both clocks`,
+  TLS_NAME_MISMATCH: (e) => `use an address of ${e.node ?? "the node"} that its certificate names`,
+  TLS_FAILED: (e) => `check that the address and port of ${e.node ?? "the node"} are those of an mcp-agent`
+}
+
+const codeSteps: Readonly<Partial<Record<Code, string>>> = {
+  [Code.UNAUTHENTICATED]: "mcp login",
+  [Code.PERMISSION_DENIED]: "log in with another account (mcp login), or have this one allowed by the agent's config",
+  [Code.DEADLINE_EXCEEDED]: "try again with a longer --timeout; mcp node list shows which nodes answer",
+  [Code.UNAVAILABLE]: "try again in a moment; mcp node list shows which nodes answer",
+  [Code.RESOURCE_EXHAUSTED]: "try again in a moment",
+  [Code.UNIMPLEMENTED]: "upgrade the agent of that node: it is older than this mcp",
+  [Code.INTERNAL]: "see the agent's log on that node"
+}
+
+/** What to do about a failed call. */
+export const nextStepOf = (error: RpcError): string | undefined => {
+  if (error.code === Code.UNAUTHENTICATED) return "mcp login"
+  const own = Object.hasOwn(reasonSteps, error.reason) ? reasonSteps[error.reason] : undefined
+  return own?.(error) ?? error.nextStep ?? codeSteps[error.code]
+}
+
+const subject = (e: RpcError) =>
+  e.service === undefined ? "" : ` ${e.service}${e.component === undefined ? "" : `/${e.component}`}`
+
+const rpc: By<"RpcError"> = (e, command) => ({
+  exitCode: rpcExit(e.code),
+  line: `${command}${subject(e)} failed${e.node === undefined ? "" : ` on ${e.node}`}: ${tame(e.detail)}`,
+  below: (e.violations ?? []).map((v) => `${tame(v.field)}: ${tame(v.description)}`),
+  next: nextStepOf(e)
+})
+
+const by: { readonly [T in Tag]: By<T> } = {
+  RpcError: rpc,
+  UsageError: (e, command) => usage(e.message, e.nextStep ?? `mcp ${command === "" ? "" : `${command} `}--help`),
+  ConfigMissing: (e) => usage(e.message, "write one, or name another with --config FILE or MCP_CONFIG"),
+  ConfigInvalid: (e) => ({ exitCode: Exit.usage, line: `the config ${e.path} is not valid`, before: e.problems }),
+  NotLoggedIn: (e) => notAllowed(`not logged in: ${e.message}`, "mcp login"),
+  TokenExposed: (e) => notAllowed(`${e.message}; it is not used`, `chmod 600 ${quoted(e.path)}`),
+  TokenUnreadable: (e) => notAllowed(e.message, "mcp login"),
+  TokenNotStored: (e) => failed(e.message, "check the folder, or set [auth] token_path in the config"),
+  CaUnreadable: (e) => usage(e.message, `check ca_cert of node ${e.node} in the config`),
+  DefinitionsUnreadable: (e) => usage(e.message, "check [services] dir in the config, and the file's permissions"),
+  DefinitionNotSaved: (e) => failed(e.message, "set its `active` line by hand, or the next deploy undoes this"),
+  DefinitionsInvalid: (e) => ({
+    exitCode: Exit.usage,
+    before: e.problems,
+    line: `${count(e.problems.length, "problem")} in ${count(e.files, "definition")}; nothing was sent`
+  }),
+  NoDefinition: (e) => usage(`${e.message}${meant(e.nearest)}`, "write it, or name a file with -f"),
+  ServiceUnknown: (e) =>
+    e.unasked.length === 0
+      ? failed(`${e.message}${meant(e.nearest)}`, "mcp list shows all services")
+      : failed(
+          `${e.message}, as far as can be told: ${e.unasked.join(", ")} did not answer${meant(e.nearest)}`,
+          "mcp node list shows which nodes answer"
+        ),
+  ComponentUnknown: (e) => usage(`${e.message}${meant(e.nearest)}`, `mcp status ${e.service}`),
+  NodeUnknown: (e) => usage(`${e.message}${meant(e.nearest)}`, "add it under [[nodes]], or correct the definition's `node`"),
+  NodeAmbiguous: (e) => usage(e.message, 'say which in its definition: node = "…"'),
+  NoNodes: (e) => usage(e.message, "add one under [[nodes]] with name, address and ca_cert"),
+  DeployFailed: (e) => ({
+    exitCode: Exit.failed,
+    line: `deploy ${e.service} failed on ${e.node}: ${tame(e.why)}${e.reason === "" ? "" : ` (${e.reason})`}`,
+    below: [
+      ...(e.lastLogs.length === 0 ? [] : [`last lines of ${e.component === "" ? e.service : e.component}:`]),
+      ...e.lastLogs.map((line) => `  ${tame(line)}`),
+      `now: ${e.now}`
+    ],
+    next: e.nextStep === "" ? `mcp logs ${e.service}` : e.nextStep
+  }),
+  Declined: (e) => failed(e.message),
+  ExitWith: (e) => ({ exitCode: e.exitCode, line: undefined }),
+  LoginRefused: (e) => notAllowed(e.message, "try again, or have the account unlocked"),
+  LoginForbidden: (e) => notAllowed(e.message, "ask for the account to be allowed in MCIAS"),
+  TotpRequired: (e) => notAllowed(e.message, "mcp login --totp"),
+  MciasUnavailable: (e) => failed(e.message, "check that MCIAS is up, and [mcias] server_url and ca_cert in the config"),
+  TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
+  TokenExpired: (e) => notAllowed(e.message, "mcp login"),
+  MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config")
+}
+
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
+const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
+
+/** What to print and which code to exit with; a new error does not compile until it has both. */
+export const report = (error: CliFailure, command: string): Report =>
+  (by[error._tag] as (error: CliFailure, command: string) => Report)(error, command)
+
+/** The tags that the table knows: a test walks them. */
+export const tags = Object.keys(by) as ReadonlyArray<Tag>

@@ -1,0 +1,192 @@
+import { Schema } from "effect"
+import { Action, DesiredState, ObservedState } from "../domain/State.ts"
+
+/*
+ * What `--json` prints: public, so a key that is here stays. Keys are snake_case, times RFC 3339, durations in
+ * milliseconds with `_ms`. Absent is null, never a missing key. Tables are made from the same rows.
+ */
+
+const Time = Schema.NullOr(Schema.Date)
+const MaybeText = Schema.NullOr(Schema.String)
+const MaybeNumber = Schema.NullOr(Schema.Number)
+
+export const Unreachable = Schema.Struct({ node: Schema.String, reason: Schema.String, message: Schema.String })
+const unreachable_nodes = Schema.Array(Unreachable)
+
+export const Running = Schema.Struct({
+  service: Schema.String,
+  component: Schema.String,
+  node: Schema.String,
+  container: Schema.String,
+  container_id: MaybeText,
+  desired: DesiredState,
+  state: ObservedState,
+  health: MaybeText,
+  exit_code: MaybeNumber,
+  image: Schema.String,
+  version: Schema.String,
+  started_at: Time,
+  uptime_ms: MaybeNumber,
+  restarts: Schema.Number,
+  ports: Schema.Array(Schema.String)
+})
+export type Running = typeof Running.Type
+export const Ps = Schema.Struct({ components: Schema.Array(Running), unreachable_nodes })
+
+const registered = {
+  component: Schema.String,
+  container: Schema.String,
+  desired: DesiredState,
+  observed: ObservedState,
+  observed_at: Time,
+  image: Schema.String,
+  version: Schema.String,
+  generation: Schema.Number
+}
+
+export const Listed = Schema.Struct({ service: Schema.String, node: Schema.String, ...registered })
+export type Listed = typeof Listed.Type
+export const List = Schema.Struct({ components: Schema.Array(Listed), unreachable_nodes })
+
+export const Drift = Schema.Literal("missing", "stopped", "running", "image", "unhealthy")
+export type Drift = typeof Drift.Type
+
+export const StatusComponent = Schema.Struct({
+  ...registered,
+  running_version: MaybeText,
+  health: MaybeText,
+  exit_code: MaybeNumber,
+  started_at: Time,
+  uptime_ms: MaybeNumber,
+  restarts: Schema.Number,
+  ports: Schema.Array(Schema.String),
+  drift: Schema.Array(Drift)
+})
+export type StatusComponent = typeof StatusComponent.Type
+
+export const Deployment = Schema.Struct({
+  deployment: Schema.String,
+  state: Schema.String,
+  actor: Schema.String,
+  started_at: Time,
+  finished_at: Time,
+  error: MaybeText
+})
+
+export const StatusService = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  desired: DesiredState,
+  comment: MaybeText,
+  drift: Schema.Boolean,
+  components: Schema.Array(StatusComponent),
+  deployments: Schema.Array(Deployment)
+})
+export type StatusService = typeof StatusService.Type
+export const Status = Schema.Struct({ services: Schema.Array(StatusService), unreachable_nodes })
+
+export const Node = Schema.Struct({
+  node: Schema.String,
+  role: MaybeText,
+  address: Schema.String,
+  arch: MaybeText,
+  status: Schema.Literal("ready", "degraded", "unreachable", "refused"),
+  message: MaybeText,
+  version: MaybeText,
+  services: MaybeNumber,
+  containers_running: MaybeNumber,
+  started_at: Time,
+  last_seen: Time
+})
+export type Node = typeof Node.Type
+export const Nodes = Schema.Struct({ nodes: Schema.Array(Node) })
+
+export const Outcome = Schema.Struct({
+  service: Schema.String,
+  component: Schema.String,
+  node: Schema.String,
+  changed: Schema.Boolean,
+  observed: ObservedState
+})
+export type Outcome = typeof Outcome.Type
+export const Failure = Schema.Struct({
+  reason: Schema.String,
+  message: Schema.String,
+  next_step: MaybeText
+})
+export type Failure = typeof Failure.Type
+export const Outcomes = Schema.Struct({
+  components: Schema.Array(Outcome),
+  /** The definitions whose `active` line was changed. */
+  edited_files: Schema.Array(Schema.String)
+})
+export const Undeployed = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  removed: Schema.Array(Schema.String),
+  edited_file: MaybeText
+})
+
+const Change = Schema.Struct({ field: Schema.String, from: Schema.String, to: Schema.String })
+export const PlanComponent = Schema.Struct({
+  component: Schema.String,
+  action: Action,
+  from_image: MaybeText,
+  to_image: MaybeText,
+  why: MaybeText,
+  changes: Schema.Array(Change)
+})
+export type PlanComponent = typeof PlanComponent.Type
+export const PlanService = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  changes: Schema.Boolean,
+  components: Schema.Array(PlanComponent),
+  warnings: Schema.Array(Schema.String)
+})
+export type PlanService = typeof PlanService.Type
+export const Plan = Schema.Struct({ services: Schema.Array(PlanService) })
+
+export const DeployComponent = Schema.Struct({
+  component: Schema.String,
+  action: Action,
+  from_image: MaybeText,
+  to_image: MaybeText,
+  duration_ms: Schema.Number,
+  container_id: MaybeText
+})
+export const DeployService = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  deployment: MaybeText,
+  /** `failed`: the agent refused, or its answer never came. */
+  state: Schema.Literal("starting", "succeeded", "rolled_back", "failed"),
+  duration_ms: Schema.Number,
+  components: Schema.Array(DeployComponent),
+  warnings: Schema.Array(Schema.String),
+  failure: Schema.NullOr(
+    Schema.Struct({ ...Failure.fields, component: MaybeText, last_logs: Schema.Array(Schema.String) })
+  )
+})
+export type DeployService = typeof DeployService.Type
+export const Deploy = Schema.Struct({ services: Schema.Array(DeployService) })
+
+export const LogLine = Schema.Struct({
+  service: Schema.String,
+  component: Schema.String,
+  node: Schema.String,
+  at: Time,
+  stream: Schema.String,
+  line: Schema.String
+})
+
+export const Account = Schema.Struct({
+  account: Schema.String,
+  id: Schema.String,
+  type: Schema.Literal("human", "system"),
+  roles: Schema.Array(Schema.String),
+  expires_at: Schema.Date,
+  expires_in_ms: Schema.Number
+})
+
+export const LoggedIn = Schema.Struct({ account: Schema.String, expires_at: Schema.Date, token_path: Schema.String })

@@ -1,0 +1,136 @@
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt"
+import * as State from "../domain/State.ts"
+import { Action, type ComponentInfo, DesiredState, type LiveComponent, ObservedState, type ServiceStatus } from "../gen/mcp/v1/mcp_pb.ts"
+import type { RpcError } from "../grpc/status.ts"
+import type { Style } from "./ansi.ts"
+import { driftOf } from "./drift.ts"
+import type * as Json from "./json.ts"
+import type { Cell } from "./table.ts"
+
+/* From messages to the rows that tables and JSON are made of. */
+
+const word = <A extends string>(names: Record<number, string>, values: ReadonlyArray<A>, number: number, none: A): A =>
+  values.find((value) => value === names[number]?.toLowerCase()) ?? none
+
+export const desired = (state: DesiredState) => word(DesiredState, State.DesiredState.literals, state, "ignore")
+export const observed = (state: ObservedState) => word(ObservedState, State.ObservedState.literals, state, "unknown")
+export const action = (value: Action) => word(Action, State.Action.literals, value, "unchanged")
+
+export const date = (time: Timestamp | undefined): Date | null => (time === undefined ? null : timestampDate(time))
+export const text = (value: string): string | null => (value === "" ? null : value)
+
+const up = (state: State.ObservedState) => state === "running" || state === "unhealthy"
+
+const since = (state: State.ObservedState, started: Date | null, now: Date) =>
+  started !== null && up(state) ? Math.max(0, now.getTime() - started.getTime()) : null
+
+export const running = (c: LiveComponent, node: string, now: Date): Json.Running => {
+  const state = observed(c.observed)
+  const started_at = date(c.startedAt)
+  return {
+    service: c.service,
+    component: c.component,
+    node,
+    container: c.container,
+    container_id: text(c.containerId),
+    desired: desired(c.desired),
+    state,
+    health: text(c.health),
+    exit_code: c.exitCode ?? null,
+    image: c.image,
+    version: c.version,
+    started_at,
+    uptime_ms: since(state, started_at, now),
+    restarts: c.restarts,
+    ports: c.ports
+  }
+}
+
+const component = (c: ComponentInfo) => ({
+  component: c.name,
+  container: c.container,
+  desired: desired(c.desired),
+  observed: observed(c.observed),
+  observed_at: date(c.observedAt),
+  image: c.image,
+  version: c.version,
+  generation: Number(c.generation)
+})
+
+export const listed = (c: ComponentInfo, service: string, node: string): Json.Listed => ({
+  service,
+  node,
+  ...component(c)
+})
+
+export const status = ({ deployments, info, live }: ServiceStatus, node: string, now: Date): Json.StatusService => {
+  const components = (info?.components ?? []).map((c): Json.StatusComponent => {
+    const seen = live.find((l) => l.component === c.name)
+    const base = { ...component(c), observed: observed(seen?.observed ?? c.observed) }
+    const started_at = date(seen?.startedAt)
+    return {
+      ...base,
+      running_version: text(seen?.version ?? ""),
+      health: text(seen?.health ?? ""),
+      exit_code: seen?.exitCode ?? null,
+      started_at,
+      uptime_ms: since(base.observed, started_at, now),
+      restarts: seen?.restarts ?? 0,
+      ports: seen?.ports ?? [],
+      drift: driftOf(base.desired, base.observed, { wanted: c.version, actual: seen?.version })
+    }
+  })
+  return {
+    service: info?.name ?? "",
+    node,
+    desired: desired(info?.desired ?? DesiredState.UNSPECIFIED),
+    comment: text(info?.comment ?? ""),
+    drift: components.some((c) => c.drift.length > 0),
+    components: components.sort((a, b) => compare(a.component, b.component)),
+    deployments: deployments.map((d) => ({
+      deployment: d.id,
+      state: d.state,
+      actor: d.actor,
+      started_at: date(d.startedAt),
+      finished_at: date(d.finishedAt),
+      error: text(d.error)
+    }))
+  }
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** By service, component, node. */
+export const sorted = <A extends { readonly service: string; readonly component: string; readonly node: string }>(
+  rows: ReadonlyArray<A>
+): ReadonlyArray<A> =>
+  [...rows].sort((a, b) => compare(a.service, b.service) || compare(a.component, b.component) || compare(a.node, b.node))
+
+export const unreachable = ({ error, node }: { readonly node: { readonly name: string }; readonly error: RpcError }) => ({
+  node: node.name,
+  reason: error.reason,
+  message: error.detail
+})
+
+const styles: Record<State.ObservedState, Style | undefined> = {
+  running: "green",
+  stopped: "dim",
+  exited: "red",
+  unhealthy: "red",
+  removed: "red",
+  unknown: "yellow"
+}
+
+/** An observed state as a cell; what is stopped on purpose is no reason for alarm. */
+export const stateCell = (
+  state: State.ObservedState,
+  more: { readonly desired?: State.DesiredState; readonly exitCode?: number | null; readonly health?: string | null } = {}
+): Cell => ({
+  text:
+    state === "exited" && more.exitCode != null
+      ? `exited (${more.exitCode})`
+      : state === "running" && more.health === "starting"
+        ? "running (starting)"
+        : state,
+  style: more.desired === "stopped" && !up(state) ? "dim" : styles[state]
+})

@@ -1,0 +1,44 @@
+import { fit, type Paint, type Style } from "./ansi.ts"
+
+export type Cell = string | { readonly text: string; readonly style: Style | undefined }
+
+const GAP = 2
+const NARROWEST = 6
+
+const textOf = (cell: Cell) => (typeof cell === "string" ? cell : cell.text)
+const shown = (cell: Cell) => textOf(cell) || "-"
+
+const total = (widths: ReadonlyArray<number>) => widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
+
+/** The widest column gives way first, so that short ones stay whole. */
+const shrink = (natural: ReadonlyArray<number>, available: number): ReadonlyArray<number> => {
+  const widths = [...natural]
+  while (total(widths) > available) {
+    const widest = Math.max(...widths)
+    if (widest <= NARROWEST) break
+    widths[widths.indexOf(widest)] = widest - 1
+  }
+  return widths
+}
+
+/** Lines of aligned columns under a heading, no wider than the terminal. Empty cells are shown as `-`. */
+export const table = (
+  heading: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<Cell>>,
+  { paint, width }: { readonly paint: Paint; readonly width: number }
+): ReadonlyArray<string> => {
+  const natural = heading.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => shown(row[column] ?? "").length))
+  )
+  const widths = shrink(natural, width)
+  const line = (cells: ReadonlyArray<Cell>, style?: Style) =>
+    cells
+      .map((cell, column) => {
+        const text = fit(shown(cell), widths[column] ?? 0)
+        const padding = column === cells.length - 1 ? "" : " ".repeat((widths[column] ?? 0) - text.length + GAP)
+        return paint(style ?? (typeof cell === "string" ? undefined : cell.style), text) + padding
+      })
+      .join("")
+      .trimEnd()
+  return [line(heading, "bold"), ...rows.map((row) => line(row))]
+}

@@ -1,0 +1,139 @@
+import { Schema } from "effect"
+import { ComponentSpec, type ServiceSpec } from "./Spec.ts"
+import { specHash } from "./SpecHash.ts"
+import type { Action, DesiredState } from "./State.ts"
+
+/** One field that a deploy would change; values of the environment are never shown. */
+export interface FieldChange {
+  readonly field: string
+  readonly from: string | undefined
+  readonly to: string | undefined
+}
+
+/** What a deploy would do with one component, and why. */
+export interface ComponentPlan {
+  readonly component: string
+  readonly action: Action
+  readonly fromImage?: string | undefined
+  readonly toImage?: string | undefined
+  readonly changes: ReadonlyArray<FieldChange>
+  readonly why: string
+}
+
+export interface PlanInput {
+  readonly spec: ServiceSpec
+  /** The spec that the registry has, for the diff. */
+  readonly stored: ServiceSpec | undefined
+  readonly rows: ReadonlyArray<{
+    readonly component: string
+    readonly specHash: string
+    readonly imageId?: string | undefined
+    readonly image: string
+    readonly desired: DesiredState
+  }>
+  /** The container that each row names, where it still exists. */
+  readonly observed: ReadonlyMap<string, { readonly state: string; readonly imageId: string }>
+  /** By reference: the id of the image on the node; undefined where it is not here. */
+  readonly images: ReadonlyMap<string, string | undefined>
+  readonly force: boolean
+  /** Empty: all of them. */
+  readonly only: ReadonlyArray<string>
+}
+
+/**
+ * The stages in which components start: each stage depends on earlier ones only, what stands in one stage is
+ * independent. Within a stage the definition's order is kept. What is part of a cycle comes last, as one stage.
+ */
+export const startOrder = (
+  components: ReadonlyArray<Pick<ComponentSpec, "name" | "dependsOn">>
+): ReadonlyArray<ReadonlyArray<string>> => {
+  const known = new Set(components.map((component) => component.name))
+  const stages: Array<ReadonlyArray<string>> = []
+  const placed = new Set<string>()
+  for (;;) {
+    const left = components.filter((component) => !placed.has(component.name))
+    if (left.length === 0) return stages
+    const ready = left.filter((c) => c.dependsOn.every((other) => placed.has(other) || !known.has(other)))
+    const stage = (ready.length > 0 ? ready : left).map((component) => component.name)
+    stages.push(stage)
+    for (const component of stage) placed.add(component)
+  }
+}
+
+const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
+
+/** The fields that differ, by the definition's names. */
+const diff = (from: ComponentSpec, to: ComponentSpec): ReadonlyArray<FieldChange> => {
+  const before = Schema.encodeSync(ComponentSpec)(from) as Record<string, unknown>
+  const after = Schema.encodeSync(ComponentSpec)(to) as Record<string, unknown>
+  const changes: Array<FieldChange> = []
+  for (const field of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (field === "env") {
+      for (const name of [...new Set([...Object.keys(from.env), ...Object.keys(to.env)])].sort()) {
+        const [was, is] = [from.env[name], to.env[name]]
+        if (was === is) continue
+        changes.push({
+          field: `env.${name}`,
+          from: was === undefined ? undefined : "(set)",
+          to: is === undefined ? undefined : was === undefined ? "(set)" : "(changed)"
+        })
+      }
+    } else if (JSON.stringify(before[field]) !== JSON.stringify(after[field])) {
+      changes.push({
+        field,
+        from: before[field] === undefined ? undefined : shown(before[field]),
+        to: after[field] === undefined ? undefined : shown(after[field])
+      })
+    }
+  }
+  return changes
+}
+
+const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPlan => {
+  const row = input.rows.find((row) => row.component === component.name)
+  const container = input.observed.get(component.name)
+  const before = input.stored?.components.find((c) => c.name === component.name)
+  const changes = before && row && row.specHash !== specHash(component) ? diff(before, component) : []
+  const as = (action: Action, why: string): ComponentPlan => ({
+    component: component.name,
+    action,
+    fromImage: row?.image,
+    toImage: component.image,
+    changes,
+    why
+  })
+  if (!input.spec.active) {
+    return container?.state === "running" ? as("stop", "active = false") : as("unchanged", "active = false")
+  }
+  if (row === undefined) return as("create", "new")
+  if (container === undefined) return as("create", "its container is gone")
+  if (row.specHash !== specHash(component)) return as("replace", "the definition changed")
+  const image = input.images.get(component.image)
+  if (image !== undefined && image !== container.imageId) return as("replace", "the image changed under its name")
+  if (input.force) return as("replace", "forced")
+  if (container.state !== "running" || row.desired !== "running") return as("start", `it is ${container.state}`)
+  return as("unchanged", "")
+}
+
+/**
+ * What a deploy of `spec` would do, component by component in the definition's order, orphans last. Unchanged means the
+ * same spec hash and the same image id, and running as it should.
+ */
+export const plan = (input: PlanInput): ReadonlyArray<ComponentPlan> => {
+  const chosen = (component: string) => input.only.length === 0 || input.only.includes(component)
+  const defined = new Set<string>(input.spec.components.map((component) => component.name))
+  return [
+    ...input.spec.components.filter((c) => chosen(c.name)).map((component) => planComponent(input, component)),
+    ...input.rows
+      .filter((row) => !defined.has(row.component) && input.only.length === 0)
+      .map(
+        (row): ComponentPlan => ({
+          component: row.component,
+          action: "orphan",
+          fromImage: row.image,
+          changes: [],
+          why: "in the registry, no longer defined; mcp never removes it by itself"
+        })
+      )
+  ]
+}

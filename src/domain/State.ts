@@ -1,0 +1,17 @@
+import { Schema } from "effect"
+
+/** What the registry says should be. */
+export const DesiredState = Schema.Literal("running", "stopped", "ignore")
+export type DesiredState = typeof DesiredState.Type
+
+/** What the container runtime says is. */
+export const ObservedState = Schema.Literal("running", "stopped", "exited", "unhealthy", "removed", "unknown")
+export type ObservedState = typeof ObservedState.Type
+
+/** What a deployment does with a component. */
+export const Action = Schema.Literal("create", "replace", "start", "unchanged", "orphan", "stop")
+export type Action = typeof Action.Type
+
+/** Where a deployment stands; `starting` goes back after a crash, `committing` forward. */
+export const DeploymentState = Schema.Literal("starting", "committing", "succeeded", "rolling_back", "rolled_back")
+export type DeploymentState = typeof DeploymentState.Type

@@ -1,0 +1,48 @@
+import { Effect, Layer } from "effect"
+import { request } from "node:http"
+import { connect } from "node:net"
+import { Prober, type ProbeResult } from "../services/Prober.ts"
+
+const words: Record<string, string> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  EHOSTUNREACH: "no route to it"
+}
+const wordsOf = (error: Error & { code?: string }) => words[error.code ?? ""] ?? error.message
+const healthy = (detail: string): ProbeResult => ({ healthy: true, detail })
+const unhealthy = (detail: string): ProbeResult => ({ healthy: false, detail })
+
+const bounded = (timeoutMs: number) => (probe: Effect.Effect<ProbeResult>) =>
+  Effect.timeoutTo(probe, {
+    duration: timeoutMs,
+    onTimeout: () => unhealthy(`no answer within ${timeoutMs} ms`),
+    onSuccess: (result) => result
+  })
+
+/** Each probe has a connection of its own: a kept one would hide a listener that has gone. */
+export const layer: Layer.Layer<Prober> = Layer.succeed(
+  Prober,
+  Prober.of({
+    http: ({ host, port, path }, timeoutMs) =>
+      Effect.async<ProbeResult>((resume) => {
+        const call = request({ host, port, path, agent: false, headers: { "user-agent": "mcp-agent" } }, (response) => {
+          const status = response.statusCode ?? 0
+          response.destroy()
+          resume(Effect.succeed(status >= 200 && status < 400 ? healthy(`HTTP ${status}`) : unhealthy(`HTTP ${status}`)))
+        })
+        call.on("error", (error) => resume(Effect.succeed(unhealthy(wordsOf(error)))))
+        call.end()
+        return Effect.sync(() => call.destroy())
+      }).pipe(bounded(timeoutMs)),
+    tcp: ({ host, port }, timeoutMs) =>
+      Effect.async<ProbeResult>((resume) => {
+        const socket = connect({ host, port })
+        socket.once("connect", () => {
+          socket.destroy()
+          resume(Effect.succeed(healthy("connected")))
+        })
+        socket.on("error", (error) => resume(Effect.succeed(unhealthy(wordsOf(error)))))
+        return Effect.sync(() => socket.destroy())
+      }).pipe(bounded(timeoutMs))
+  })
+)

@@ -1,0 +1,62 @@
+import { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+
+/*
+ * Only ever append. The same statements serve PostgreSQL: ids are ULIDs in TEXT, times BIGINT milliseconds, JSON in
+ * TEXT, flags BIGINT 0 or 1.
+ */
+
+const first = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)`
+  yield* sql`
+    CREATE TABLE services (
+      service TEXT PRIMARY KEY,
+      spec TEXT NOT NULL,
+      desired TEXT NOT NULL,
+      undeploying BIGINT NOT NULL DEFAULT 0,
+      updated_at BIGINT NOT NULL
+    )`
+  yield* sql`
+    CREATE TABLE components (
+      service TEXT NOT NULL REFERENCES services (service) ON DELETE CASCADE,
+      component TEXT NOT NULL,
+      desired TEXT NOT NULL,
+      spec_hash TEXT NOT NULL,
+      generation BIGINT NOT NULL,
+      container_id TEXT,
+      image_id TEXT,
+      image TEXT NOT NULL,
+      observed TEXT NOT NULL,
+      observed_at BIGINT NOT NULL,
+      PRIMARY KEY (service, component)
+    )`
+  yield* sql`
+    CREATE TABLE deployments (
+      id TEXT PRIMARY KEY,
+      service TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      actor TEXT NOT NULL,
+      state TEXT NOT NULL,
+      started_at BIGINT NOT NULL,
+      finished_at BIGINT,
+      error TEXT
+    )`
+  yield* sql`CREATE INDEX deployments_by_service ON deployments (service, id)`
+  yield* sql`
+    CREATE TABLE deployment_steps (
+      deployment TEXT NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+      component TEXT NOT NULL,
+      action TEXT NOT NULL,
+      new_container_id TEXT,
+      previous_container_id TEXT,
+      previous_ran BIGINT NOT NULL,
+      PRIMARY KEY (deployment, component)
+    )`
+})
+
+/** By number and name; a key without a number is skipped by the migrator in silence. */
+export const migrations = { "0001_registry": first }
+
+/** The newest schema that this program knows. */
+export const schemaVersion = Object.keys(migrations).length

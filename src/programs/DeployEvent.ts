@@ -1,0 +1,48 @@
+import type { ComponentPlan } from "../domain/Plan.ts"
+import type { Action } from "../domain/State.ts"
+import type { Effect } from "effect"
+
+export interface DeployFailure {
+  /** Empty when the whole service failed. */
+  readonly component: string
+  readonly reason: string
+  readonly message: string
+  readonly nextStep: string
+  readonly lastLogs: ReadonlyArray<string>
+}
+
+export interface ComponentResult {
+  readonly component: string
+  readonly action: Action
+  readonly fromImage: string | undefined
+  readonly toImage: string | undefined
+  readonly durationMs: number
+  readonly containerId: string | undefined
+}
+
+export interface DeployResult {
+  /** Empty when there was nothing to do. */
+  readonly deployment: string
+  /** `starting` in the early answer to a caller that does not wait. */
+  readonly state: "starting" | "succeeded" | "rolled_back"
+  readonly components: ReadonlyArray<ComponentResult>
+  readonly durationMs: number
+  readonly failure: DeployFailure | undefined
+}
+
+/** What a deployment tells while it goes on. */
+export type DeployEvent =
+  | { readonly _tag: "Started"; readonly deployment: string; readonly plan: ReadonlyArray<ComponentPlan> }
+  | {
+      readonly _tag: "Step"
+      readonly component: string
+      readonly step: string
+      readonly state: "running" | "done" | "failed"
+      readonly message: string
+      readonly durationMs: number
+    }
+  | { readonly _tag: "Pull"; readonly component: string; readonly image: string; readonly message: string }
+  | { readonly _tag: "Warning"; readonly component: string; readonly message: string }
+  | { readonly _tag: "Result"; readonly result: DeployResult }
+
+export type Emit = (event: DeployEvent) => Effect.Effect<void>

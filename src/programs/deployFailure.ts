@@ -1,0 +1,50 @@
+import { Chunk, Effect, Stream } from "effect"
+import { containerName } from "../domain/Names.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
+import type { DeployFailure } from "./DeployEvent.ts"
+import { explain, type ProgramError } from "./explain.ts"
+
+/** Log lines of a failed container that the operator is shown. */
+const shownLines = 20
+
+/** The last lines of a container; none when they cannot be read, since that must not hide the failure itself. */
+export const lastLines = (container: string) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const lines = yield* Stream.runCollect(
+      runtime.logs(container, { follow: false, tail: shownLines, since: undefined })
+    )
+    return Chunk.toReadonlyArray(lines).map((line) => line.line)
+  }).pipe(
+    Effect.timeout("5 seconds"),
+    Effect.orElseSucceed((): ReadonlyArray<string> => [])
+  )
+
+/** A component's own failure; which component it was is said by the step that failed. */
+export class ComponentFailed {
+  readonly _tag = "ComponentFailed"
+  constructor(
+    readonly service: string,
+    readonly component: string,
+    readonly error: ProgramError
+  ) {}
+  get message() {
+    return this.error.message
+  }
+}
+
+/** What the operator is told, with the failed container's last lines, read before it is removed. */
+export const failureOf = (failed: ComponentFailed | ProgramError) =>
+  Effect.gen(function* () {
+    const error = failed._tag === "ComponentFailed" ? failed.error : failed
+    const { reason, nextStep } = explain(error)
+    const lastLogs =
+      failed._tag === "ComponentFailed" ? yield* lastLines(containerName(failed.service, failed.component)) : []
+    return {
+      component: failed._tag === "ComponentFailed" ? failed.component : "",
+      reason,
+      message: error.message,
+      nextStep,
+      lastLogs
+    } satisfies DeployFailure
+  })

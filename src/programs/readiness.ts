@@ -1,0 +1,93 @@
+import { Clock, Effect } from "effect"
+import { healthProbe } from "../domain/HealthProbe.ts"
+import type { ComponentSpec, Health } from "../domain/Spec.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
+import { Prober, type ProbeResult } from "../services/Prober.ts"
+import { NotReady } from "./ProgramError.ts"
+
+/** While a container starts it is probed at least this often, so that a quick program is not waited for. */
+const eagerMs = 250
+
+const probeReason = (detail: string) => {
+  const status = /^HTTP (\d+)$/.exec(detail)?.[1]
+  if (status) return `probe_status_${status}`
+  if (detail === "connection refused") return "probe_refused"
+  return detail.startsWith("no answer") ? "probe_timeout" : "probe_failed"
+}
+
+const probeOnce = (component: ComponentSpec, health: Health, container: string) =>
+  Effect.gen(function* () {
+    const probe = healthProbe(component)
+    const prober = yield* Prober
+    const runtime = yield* ContainerRuntime
+    if (probe === undefined) return { healthy: true, detail: "" }
+    switch (probe._tag) {
+      case "Http":
+        return yield* prober.http(probe, health.timeout)
+      case "Tcp":
+        return yield* prober.tcp(probe, health.timeout)
+      case "Cmd":
+        return yield* runtime.exec(container, probe.argv).pipe(
+          Effect.map(
+            (result): ProbeResult => ({
+              healthy: result.exitCode === 0,
+              detail: `exit ${result.exitCode}${result.output === "" ? "" : `: ${result.output.trim().split("\n")[0]}`}`
+            })
+          ),
+          Effect.catchTag("RuntimeRefused", (error) => Effect.succeed({ healthy: false, detail: error.why })),
+          Effect.timeoutTo({
+            duration: health.timeout,
+            onTimeout: (): ProbeResult => ({ healthy: false, detail: `no answer within ${health.timeout} ms` }),
+            onSuccess: (result) => result
+          })
+        )
+    }
+  })
+
+/** Failures count once `start_period` is over; `retries` of them in a row, `interval` apart, mean not ready. */
+const healthy = (component: ComponentSpec, health: Health, container: string) =>
+  Effect.gen(function* () {
+    const startedAt = yield* Clock.currentTimeMillis
+    let failures = 0
+    for (;;) {
+      const result = yield* probeOnce(component, health, container)
+      if (result.healthy) return
+      const starting = (yield* Clock.currentTimeMillis) - startedAt < health.startPeriod
+      failures = starting ? 0 : failures + 1
+      if (failures >= health.retries) {
+        return yield* new NotReady({
+          component: component.name,
+          reason: probeReason(result.detail),
+          why: `its health check failed ${failures} times in a row, last with: ${result.detail}`
+        })
+      }
+      yield* Effect.sleep(starting ? Math.min(health.interval, eagerMs) : health.interval)
+    }
+  })
+
+/** Fails when the container ends, unless it is a job (`restart = "no"`) that ends with 0: that is ready. */
+const ended = (component: ComponentSpec, container: string) =>
+  Effect.gen(function* () {
+    const code = yield* (yield* ContainerRuntime).wait(container)
+    if (component.restart === "no" && code === 0) return
+    return yield* new NotReady({
+      component: component.name,
+      reason: `exited_${code}`,
+      why: `it ended with exit code ${code}`
+    })
+  })
+
+const settled = (component: ComponentSpec, container: string) =>
+  Effect.gen(function* () {
+    yield* Effect.sleep(component.settle)
+    const now = yield* (yield* ContainerRuntime).inspect(container)
+    if (now.state === "running") return
+    return yield* ended(component, container)
+  })
+
+/** Waits until the started container of `component` is ready: its health check, or up for `settle` without one. */
+export const awaitReady = (component: ComponentSpec, container: string) =>
+  Effect.raceFirst(
+    component.health ? healthy(component, component.health, container) : settled(component, container),
+    ended(component, container)
+  )

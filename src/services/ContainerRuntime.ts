@@ -1,0 +1,133 @@
+import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type * as E from "./RuntimeError.ts"
+
+export const RuntimeState = Schema.Literal("created", "running", "paused", "stopping", "exited", "removing", "unknown")
+export type RuntimeState = typeof RuntimeState.Type
+
+/** One container as the runtime has it. Times are milliseconds since the epoch. */
+export class Container extends Schema.Class<Container>("mcp/Container")({
+  id: Schema.String,
+  containerName: Schema.String,
+  image: Schema.String,
+  imageId: Schema.String,
+  state: RuntimeState,
+  exitCode: Schema.optional(Schema.Number),
+  startedAt: Schema.optional(Schema.Number),
+  finishedAt: Schema.optional(Schema.Number),
+  labels: Schema.Record({ key: Schema.String, value: Schema.String }),
+  /** `[ip:]host:container[/udp]`, canonical. */
+  ports: Schema.Array(Schema.String)
+}) {}
+
+export class Image extends Schema.Class<Image>("mcp/Image")({
+  id: Schema.String,
+  references: Schema.Array(Schema.String),
+  digests: Schema.Array(Schema.String),
+  architecture: Schema.optional(Schema.String),
+  /** The numeric user that the image runs as, when it names one. */
+  user: Schema.optional(Schema.String)
+}) {}
+
+export interface NewContainer {
+  readonly containerName: string
+  readonly image: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly env: Readonly<Record<string, string>>
+  readonly cmd: ReadonlyArray<string>
+  readonly entrypoint: ReadonlyArray<string>
+  readonly user: string | undefined
+  /** `host`, `none` or the name of a bridge; aliases only for a bridge. */
+  readonly network: { readonly to: string; readonly aliases: ReadonlyArray<string> }
+  /** `[ip:]host:container[/udp]`. */
+  readonly ports: ReadonlyArray<string>
+  /** `source:target[:ro]`. */
+  readonly volumes: ReadonlyArray<string>
+  readonly memory: number | undefined
+  readonly cpus: number | undefined
+  readonly stopTimeoutSeconds: number
+}
+
+export interface LogLine {
+  readonly stream: "stdout" | "stderr"
+  readonly at: number | undefined
+  readonly line: string
+}
+
+export interface LogOptions {
+  readonly follow: boolean
+  readonly tail: number | undefined
+  readonly since: number | undefined
+}
+
+export interface RuntimeEvent {
+  readonly at: number
+  /** podman's word: create, init, start, died, stop, remove, rename, ... */
+  readonly action: string
+  readonly containerId: string
+  readonly containerName: string
+  readonly exitCode: number | undefined
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface ExecResult {
+  readonly exitCode: number
+  /** stdout and stderr together, cut at 64 KiB. */
+  readonly output: string
+}
+
+type Unavailable = E.RuntimeUnavailable
+
+/** The containers, images and networks of one node. Ordinary calls are bounded in time by the layer. */
+export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
+  ContainerRuntime,
+  {
+    readonly version: Effect.Effect<string, Unavailable>
+    /** All containers, running or not, also those that MCP did not make. */
+    readonly list: Effect.Effect<ReadonlyArray<Container>, Unavailable>
+    /** By name or id. */
+    readonly inspect: (container: string) => Effect.Effect<Container, E.ContainerNotFound | Unavailable>
+    /** Creates, with the runtime's own restart policy `no`, and answers the id. Does not pull. */
+    readonly create: (
+      container: NewContainer
+    ) => Effect.Effect<string, E.ContainerNameInUse | E.ImageNotFound | E.RuntimeRefused | Unavailable>
+    /** Succeeds when it runs already. */
+    readonly start: (
+      container: string
+    ) => Effect.Effect<void, E.ContainerNotFound | E.PortInUse | E.RuntimeRefused | Unavailable>
+    /** SIGTERM, then SIGKILL after `timeoutMs`. Succeeds when it is stopped already. */
+    readonly stop: (container: string, timeoutMs: number) => Effect.Effect<void, E.ContainerNotFound | Unavailable>
+    /** Removes, killing it first when it runs. Succeeds when it is gone already. */
+    readonly remove: (container: string) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
+    readonly rename: (
+      container: string,
+      to: string
+    ) => Effect.Effect<void, E.ContainerNotFound | E.ContainerNameInUse | Unavailable>
+    /** Waits until it is no longer running; answers its exit code. */
+    readonly wait: (container: string) => Effect.Effect<number, E.ContainerNotFound | Unavailable>
+    /** Without a TTY and without input. */
+    readonly exec: (
+      container: string,
+      argv: ReadonlyArray<string>
+    ) => Effect.Effect<ExecResult, E.ContainerNotFound | E.RuntimeRefused | Unavailable>
+    readonly logs: (
+      container: string,
+      options: LogOptions
+    ) => Stream.Stream<LogLine, E.ContainerNotFound | Unavailable>
+    /** From now on; fails when the connection is lost. */
+    readonly events: Stream.Stream<RuntimeEvent, Unavailable>
+    /** By reference or id. */
+    readonly image: (reference: string) => Effect.Effect<Option.Option<Image>, Unavailable>
+    /** Progress as lines for people, then the stream ends; afterwards `image` finds it. */
+    readonly pull: (
+      reference: string,
+      options: { readonly authFile: string | undefined }
+    ) => Stream.Stream<string, E.ImagePullFailed | Unavailable>
+    /** Creates a bridge of that name, with DNS, unless it is there. */
+    readonly ensureNetwork: (
+      network: string,
+      labels: Readonly<Record<string, string>>
+    ) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
+    /** Succeeds when it is gone already; refused while a container is on it. */
+    readonly removeNetwork: (network: string) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
+  }
+>() {}

@@ -1,0 +1,17 @@
+import { Context } from "effect"
+
+/** What the agent knows of its own node and place. */
+export class NodeInfo extends Context.Tag("mcp/NodeInfo")<
+  NodeInfo,
+  {
+    readonly node: string
+    readonly version: string
+    /** The folder that holds each service's own. */
+    readonly filesRoot: string
+    /** Paths of the agent's config, database and keys: no service may reach one. */
+    readonly ownPaths: ReadonlyArray<string>
+    /** Credentials of image registries, as containers-auth.json(5). */
+    readonly authFile: string | undefined
+    readonly startedAt: number
+  }
+>() {}

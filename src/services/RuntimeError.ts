@@ -1,0 +1,73 @@
+import { Schema } from "effect"
+
+export class RuntimeUnavailable extends Schema.TaggedError<RuntimeUnavailable>()("RuntimeUnavailable", {
+  operation: Schema.String,
+  why: Schema.String,
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message() {
+    return `the container runtime did not answer (${this.operation}): ${this.why}`
+  }
+}
+
+export class ContainerNotFound extends Schema.TaggedError<ContainerNotFound>()("ContainerNotFound", {
+  container: Schema.String
+}) {
+  override get message() {
+    return `no container named ${this.container}`
+  }
+}
+
+export class ContainerNameInUse extends Schema.TaggedError<ContainerNameInUse>()("ContainerNameInUse", {
+  container: Schema.String
+}) {
+  override get message() {
+    return `a container named ${this.container} exists already`
+  }
+}
+
+export class ImageNotFound extends Schema.TaggedError<ImageNotFound>()("ImageNotFound", {
+  image: Schema.String
+}) {
+  override get message() {
+    return `the image ${this.image} is not on this node`
+  }
+}
+
+export class ImagePullFailed extends Schema.TaggedError<ImagePullFailed>()("ImagePullFailed", {
+  image: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `cannot pull ${this.image}: ${this.why}`
+  }
+}
+
+export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
+  container: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `cannot start ${this.container}: ${this.why}`
+  }
+}
+
+/** The runtime understood and said no: a command that is not there, a bad option, a mount that fails. */
+export class RuntimeRefused extends Schema.TaggedError<RuntimeRefused>()("RuntimeRefused", {
+  operation: Schema.String,
+  subject: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.operation} ${this.subject}: ${this.why}`
+  }
+}
+
+export type RuntimeError =
+  | RuntimeUnavailable
+  | ContainerNotFound
+  | ContainerNameInUse
+  | ImageNotFound
+  | ImagePullFailed
+  | PortInUse
+  | RuntimeRefused

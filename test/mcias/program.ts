@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { build } from "esbuild"
+
+/** The bundled program; below node_modules, so that its native dependencies are found. */
+export const bundle = async (): Promise<{ readonly file: string; readonly remove: () => void }> => {
+  const cache = join(import.meta.dirname, "../../node_modules/.cache")
+  mkdirSync(cache, { recursive: true })
+  const dir = mkdtempSync(join(cache, "mcp-mcias-"))
+  const file = join(dir, "mcp-mcias.mjs")
+  await build({
+    entryPoints: [join(import.meta.dirname, "../../src/programs/mcp-mcias.ts")],
+    outfile: file,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["better-sqlite3", "@node-rs/argon2"],
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
+    },
+    logLevel: "error"
+  })
+  return { file, remove: () => rmSync(dir, { recursive: true, force: true }) }
+}
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the program to its end. */
+export const run = (file: string, args: ReadonlyArray<string>, input = ""): Promise<Ran> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [file, ...args], { stdio: "pipe" })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk
+    })
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk
+    })
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, stdout, stderr }))
+    child.stdin.on("error", () => {})
+    child.stdin.end(input)
+  })
+
+export interface Running {
+  readonly url: string
+  readonly child: ChildProcess
+  /** All it has logged so far. */
+  readonly log: () => string
+  readonly end: (signal: NodeJS.Signals) => Promise<number | null>
+}
+
+/** Starts `serve` and waits for its line "listening on". */
+export const start = (file: string, args: ReadonlyArray<string>): Promise<Running> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [file, "serve", ...args], { stdio: ["ignore", "pipe", "pipe"] })
+    const ended = new Promise<number | null>((done) => child.on("close", done))
+    let log = ""
+    const read = (chunk: Buffer) => {
+      log += chunk
+      const address = /listening on ([^"\s]+)/.exec(log)?.[1]
+      if (address === undefined) return
+      resolve({
+        url: `https://${address}`,
+        child,
+        log: () => log,
+        end: (signal) => {
+          child.kill(signal)
+          return ended
+        }
+      })
+    }
+    child.stdout.on("data", read)
+    child.stderr.on("data", read)
+    child.on("error", reject)
+    child.on("close", (code) => reject(new Error(`serve ended with ${code}: ${log}`)))
+  })
