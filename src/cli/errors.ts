@@ -1,6 +1,6 @@
 import { Code, type RpcError } from "../grpc/status.ts"
 import type * as Cli from "../services/CliError.ts"
-import type { MciasSettingsInvalid, TokenExpired, TokenInvalid } from "../services/IdentityError.ts"
+import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "../services/IdentityError.ts"
 import type { LoginError } from "../services/Mcias.ts"
 import { tame } from "./ansi.ts"
 
@@ -26,6 +26,7 @@ export type CliFailure =
   | Cli.Declined
   | Cli.ExitWith
   | LoginError
+  | TokenMissing
   | TokenInvalid
   | TokenExpired
   | MciasSettingsInvalid
@@ -143,6 +144,7 @@ const by: { readonly [T in Tag]: By<T> } = {
   LoginForbidden: (e) => notAllowed(e.message, "ask for the account to be allowed in MCIAS"),
   TotpRequired: (e) => notAllowed(e.message, "mcp login --totp"),
   MciasUnavailable: (e) => failed(e.message, "check that MCIAS is up, and [mcias] server_url and ca_cert in the config"),
+  TokenMissing: (e) => notAllowed(e.message, "mcp login"),
   TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
   TokenExpired: (e) => notAllowed(e.message, "mcp login"),
   MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config")

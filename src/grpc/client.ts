@@ -8,6 +8,7 @@ import {
   toBinary
 } from "@bufbuild/protobuf"
 import { type Duration, Effect, type Scope, Stream } from "effect"
+import { type ClientCall, responses } from "./ClientCall.ts"
 import * as Channel from "./channel.ts"
 import { methodPath } from "./service.ts"
 import { Code, RpcError } from "./status.ts"
@@ -53,7 +54,7 @@ const build = (method: DescMethod, channel: Channel.GrpcChannel, unaryTimeout: D
   const encode = (message: Record<string, unknown>) => toBinary(method.input, create(method.input, message))
   const decode = (bytes: Uint8Array) =>
     Effect.try({ try: () => fromBinary(method.output, bytes), catch: () => unreadable(method) })
-  const single = (call: Channel.ClientCall) =>
+  const single = (call: ClientCall) =>
     Effect.flatMap(call.read, (message) =>
       message === undefined ? Effect.fail(unreadable(method)) : Effect.zipLeft(decode(message), call.read)
     )
@@ -61,15 +62,15 @@ const build = (method: DescMethod, channel: Channel.GrpcChannel, unaryTimeout: D
   switch (method.methodKind) {
     case "unary":
       return (request: Record<string, unknown>, options: Channel.CallOptions = {}) =>
-        Effect.scoped(
-          Effect.flatMap(
-            channel.open(path, unaryTimeout === undefined ? options : { timeout: unaryTimeout, ...options }),
-            (call) =>
-              Effect.zipRight(
-                Effect.suspend(() => call.writeOnly(encode(request))),
-                single(call)
-              )
-          )
+        Effect.flatMap(
+          Effect.suspend(() =>
+            channel.unary(
+              path,
+              encode(request),
+              unaryTimeout === undefined ? options : { timeout: unaryTimeout, ...options }
+            )
+          ),
+          decode
         )
     case "server_streaming":
       return (request: Record<string, unknown>, options?: Channel.CallOptions) =>
@@ -77,7 +78,7 @@ const build = (method: DescMethod, channel: Channel.GrpcChannel, unaryTimeout: D
           Effect.flatMap(channel.open(path, options), (call) =>
             Effect.as(
               Effect.suspend(() => call.writeOnly(encode(request))),
-              Stream.mapEffect(Channel.responses(call), decode)
+              Stream.mapEffect(responses(call), decode)
             )
           )
         )

@@ -26,9 +26,8 @@ const make = (settings: MciasHttp.MciasSettings) =>
   })
 
 /** Over any HTTP client. */
-export const layerWithClient = (
-  settings: MciasHttp.MciasSettings
-): Layer.Layer<Mcias, never, HttpClient.HttpClient> => Layer.effect(Mcias, make(settings))
+export const layerWithClient = (settings: MciasHttp.MciasSettings): Layer.Layer<Mcias, never, HttpClient.HttpClient> =>
+  Layer.effect(Mcias, make(settings))
 
 /** Speaks MCIAS's REST API over TLS 1.3. */
 export const layer = (settings: MciasHttp.MciasSettings): Layer.Layer<Mcias, MciasSettingsInvalid> =>

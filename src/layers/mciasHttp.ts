@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { HttpClient, type HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
+import { type HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import { Data, type Duration, Effect, Layer, Option, Redacted, Schedule, Schema } from "effect"
@@ -60,10 +60,17 @@ const noAnswer = (error: HttpClientError.HttpClientError): Unanswered => {
 }
 
 /** What a server wrote, fit for a terminal and a log line. */
-const tidy = (text: string) => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim().slice(0, 200)
+const tidy = (text: string) =>
+  text
+    .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+    .trim()
+    .slice(0, 200)
 
 const ErrorBody = Schema.Struct({ error: Schema.String })
-const LoginBody = Schema.Struct({ token: Schema.NonEmptyString, expires_at: Schema.DateFromString.pipe(Schema.validDate()) })
+const LoginBody = Schema.Struct({
+  token: Schema.NonEmptyString,
+  expires_at: Schema.DateFromString.pipe(Schema.validDate())
+})
 const InvalidBody = Schema.Struct({ valid: Schema.Literal(false) })
 const ValidBody = Schema.Struct({
   valid: Schema.Literal(true),
@@ -192,16 +199,18 @@ const checkSettings = (settings: MciasSettings) =>
   })
 
 const minVersion = "TLSv1.3"
-const connector = (caCert: string): Undici.buildConnector.connector => (options, callback) => {
-  let ca: string
-  try {
-    ca = readFileSync(caCert, "utf8")
-  } catch (error) {
-    callback(error instanceof Error ? error : new Error(String(error)), null)
-    return
+const connector =
+  (caCert: string): Undici.buildConnector.connector =>
+  (options, callback) => {
+    let ca: string
+    try {
+      ca = readFileSync(caCert, "utf8")
+    } catch (error) {
+      callback(error instanceof Error ? error : new Error(String(error)), null)
+      return
+    }
+    Undici.buildConnector({ ca, minVersion })(options, callback)
   }
-  Undici.buildConnector({ ca, minVersion })(options, callback)
-}
 
 /** TLS 1.3 only, to servers that the given authority vouches for; answers beyond 64 KiB are cut. */
 export const layerClient = (settings: MciasSettings): Layer.Layer<HttpClient.HttpClient, MciasSettingsInvalid> =>

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Migrator, SqlClient, type SqlError } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Clock, Context, Effect, Layer, Option, Schema } from "effect"
+import { Cause, Clock, Context, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { Account, Kind, Role } from "./Account.ts"
 import { AccountExists, reasonOf, StoreTooNew, StoreUnavailable } from "./Failure.ts"
 import { databaseIn } from "./Home.ts"
@@ -117,7 +117,19 @@ const migrate = (path: string) =>
     const found = row?.found ?? 0
     if (found > schemaVersion) return yield* new StoreTooNew({ path, found, known: schemaVersion })
     if (found < schemaVersion) yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
-  }).pipe(Effect.catchTags({ SqlError: unavailable("opened"), MigrationError: unavailable("migrated") }))
+  }).pipe(
+    // A failing migration is a defect of the migrator's.
+    Effect.catchAllCause((cause) => {
+      const error = Cause.squash(cause)
+      return Effect.fail(error instanceof StoreTooNew ? error : unavailable("opened")(error))
+    })
+  )
+
+// Two processes that open a new database at once get in each other's way, past SQLite's own waiting.
+const whileBusy = Schedule.spaced("50 millis").pipe(
+  Schedule.intersect(Schedule.recurs(40)),
+  Schedule.whileInput((error: StoreTooNew | StoreUnavailable) => /locked|busy|already running/i.test(error.message))
+)
 
 /** The database in `dir`; several processes may have it open. */
 export const layer = (dir: string): Layer.Layer<Accounts, StoreTooNew | StoreUnavailable> => {
@@ -126,8 +138,5 @@ export const layer = (dir: string): Layer.Layer<Accounts, StoreTooNew | StoreUna
   const client = SqliteClient.layer({ filename: path }).pipe(
     Layer.catchAllCause((cause) => Layer.fail(unavailable("opened")(Cause.squash(cause))))
   )
-  return Layer.effect(Accounts, make).pipe(
-    Layer.provide(Layer.effectDiscard(migrate(path))),
-    Layer.provide(client)
-  )
+  return Layer.effect(Accounts, make).pipe(Layer.provide(Layer.effectDiscard(migrate(path))), Layer.provide(client))
 }

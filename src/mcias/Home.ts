@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, createPrivateKey } from "node:crypto"
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"

@@ -118,7 +118,10 @@ export const make = (tokens: Tokens) =>
         return route.handle(request).pipe(
           Effect.catchAll((error) =>
             "_tag" in error
-              ? Effect.as(Effect.logError("the database did not answer", error.message), refusal(503, "try again later"))
+              ? Effect.as(
+                  Effect.logError("the database did not answer", error.message),
+                  refusal(503, "try again later")
+                )
               : Effect.succeed(error)
           ),
           Effect.catchAllDefect((defect) =>

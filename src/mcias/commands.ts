@@ -39,7 +39,9 @@ const init = Command.make(
     const made = yield* Home.prepare(dir)
     const kept = yield* Effect.flatMap(Accounts, (accounts) => accounts.setIssuer(issuer)).pipe(withAccounts(dir))
     yield* Console.log(
-      made ? `made an identity database in ${dir}, issuer ${kept}` : `${dir} is there already, issuer ${kept}; left as it is`
+      made
+        ? `made an identity database in ${dir}, issuer ${kept}`
+        : `${dir} is there already, issuer ${kept}; left as it is`
     )
   })
 ).pipe(Command.withDescription("Make the folder, database and signing key"))
@@ -88,7 +90,9 @@ const add = Command.make(
     if (odd !== undefined) return yield* new WrongUsage({ why: `${JSON.stringify(odd)} is no ${roleForm}` })
     if (system && role.length > 0) return yield* new WrongUsage({ why: "a system account carries no roles" })
     if (system && (passwordStdin || Option.isSome(passwordFile))) {
-      return yield* new WrongUsage({ why: "a system account has no password; it gets a token by mcp-mcias token issue" })
+      return yield* new WrongUsage({
+        why: "a system account has no password; it gets a token by mcp-mcias token issue"
+      })
     }
     const added = yield* Effect.gen(function* () {
       const accounts = yield* Accounts

@@ -9,7 +9,10 @@ const MAX_BYTES = 8 * 1024
 const fromText = (text: string) => Redacted.make(text.replace(/\r?\n$/, ""))
 
 const fromFile = (file: string) =>
-  Effect.try({ try: () => readFileSync(file), catch: (error) => new FileUnusable({ file, why: reasonOf(error) }) }).pipe(
+  Effect.try({
+    try: () => readFileSync(file),
+    catch: (error) => new FileUnusable({ file, why: reasonOf(error) })
+  }).pipe(
     Effect.filterOrFail(
       (bytes) => bytes.length <= MAX_BYTES,
       () => new FileUnusable({ file, why: `it is larger than ${MAX_BYTES} bytes` })
@@ -43,7 +46,8 @@ const fromPrompt = Effect.gen(function* () {
 export const read = (options: { readonly file: Option.Option<string>; readonly stdin: boolean }) =>
   Effect.gen(function* () {
     if (Option.isSome(options.file)) {
-      if (options.stdin) return yield* new WrongUsage({ why: "--password-file and --password-stdin exclude each other" })
+      if (options.stdin)
+        return yield* new WrongUsage({ why: "--password-file and --password-stdin exclude each other" })
       return yield* fromFile(options.file.value)
     }
     if (options.stdin) return yield* fromStdin

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, randomUUID } from "node:crypto"
-import { Clock, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Clock, Duration, Effect, type Option, Redacted, Schema } from "effect"
 import { jwtVerify, SignJWT } from "jose"
 import type { Account } from "./Account.ts"
 

@@ -337,3 +337,16 @@ describe("the interceptor", () => {
     })
   )
 })
+
+describe("types", () => {
+  it("hold handlers to their service", () => {
+    // @ts-expect-error a handler is missing
+    service(EchoService, { one: echo.one, chat: echo.chat, collect: echo.collect })
+    // @ts-expect-error an error that nothing translates
+    service(EchoService, { ...echo, one: () => Effect.fail("hm") })
+    // @ts-expect-error an error that toRpcError does not know
+    service(EchoService, { ...echo, one: () => Effect.fail("hm") }, toRpcError)
+    // @ts-expect-error no such field
+    service(EchoService, { ...echo, one: () => Effect.succeed({ txet: "" }) })
+  })
+})

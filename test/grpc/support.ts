@@ -1,4 +1,4 @@
-import { Context, Data, Effect, Ref, type Scope, Stream } from "effect"
+import { Context, Data, Effect, Ref, Stream } from "effect"
 import type { CallInfo, CallOutcome } from "../../src/grpc/CallInfo.ts"
 import { onOutcome } from "../../src/grpc/CallInfo.ts"
 import * as GrpcChannel from "../../src/grpc/channel.ts"
@@ -85,5 +85,3 @@ export const start = (options: Options = {}) =>
       })
     return { server, channel, client, audited, options: channelOptions }
   })
-
-export type Scoped = Scope.Scope

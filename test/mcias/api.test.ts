@@ -1,11 +1,11 @@
-import { connect } from "node:tls"
 import { generateKeyPairSync } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { connect } from "node:tls"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FastCheck as fc, Option, Redacted } from "effect"
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose"
 import * as Tokens from "../../src/mcias/tokens.ts"
-import { type Answer, layer as serverLayer, ISSUER, PASSWORD, TestServer, tokenOf } from "./server.ts"
+import { type Answer, ISSUER, PASSWORD, layer as serverLayer, TestServer, tokenOf } from "./server.ts"
 
 const json = (value: unknown) => JSON.stringify(value)
 const login = (username: string, password: string) => json({ username, password })
@@ -17,7 +17,14 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
   const error = (answer: Answer) => (answer.body as { readonly error: string }).error
 
   const cases: ReadonlyArray<
-    readonly [what: string, method: string, path: string, body: string | undefined, status: number, authorization?: string]
+    readonly [
+      what: string,
+      method: string,
+      path: string,
+      body: string | undefined,
+      status: number,
+      authorization?: string
+    ]
   > = [
     ["health", "GET", "/v1/health", undefined, 200],
     ["health with a query", "GET", "/v1/health?x=1", undefined, 200],
@@ -27,7 +34,13 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
     ["unknown path below", "POST", "/v1/auth/login/x", "{}", 404],
     ["a property of Object", "GET", "/constructor", undefined, 404],
     ["login", "POST", "/v1/auth/login", login("alice", PASSWORD), 200],
-    ["login with unknown keys", "POST", "/v1/auth/login", json({ username: "alice", password: PASSWORD, x: 1, tags: ["a"] }), 200],
+    [
+      "login with unknown keys",
+      "POST",
+      "/v1/auth/login",
+      json({ username: "alice", password: PASSWORD, x: 1, tags: ["a"] }),
+      200
+    ],
     ["login, wrong password", "POST", "/v1/auth/login", login("alice", "wrong password"), 401],
     ["login, unknown account", "POST", "/v1/auth/login", login("nobody", PASSWORD), 401],
     ["login, empty password", "POST", "/v1/auth/login", login("alice", ""), 401],
@@ -207,11 +220,15 @@ layer(serverLayer, { excludeTestServices: true })("any input", (it) => {
       const end = token.length - 1
       yield* Effect.promise(() =>
         fc.assert(
-          fc.asyncProperty(fc.integer({ min: 0, max: end - 1 }), fc.constantFrom(..."ABCxyz019-_"), async (at, letter) => {
-            fc.pre(token[at] !== letter && token[at] !== "." && token[at + 1] !== ".")
-            const changed = `${token.slice(0, at)}${letter}${token.slice(at + 1)}`
-            assert.isTrue(Option.isNone(await Effect.runPromise(tokens.verify(Redacted.make(changed)))))
-          })
+          fc.asyncProperty(
+            fc.integer({ min: 0, max: end - 1 }),
+            fc.constantFrom(..."ABCxyz019-_"),
+            async (at, letter) => {
+              fc.pre(token[at] !== letter && token[at] !== "." && token[at + 1] !== ".")
+              const changed = `${token.slice(0, at)}${letter}${token.slice(at + 1)}`
+              assert.isTrue(Option.isNone(await Effect.runPromise(tokens.verify(Redacted.make(changed)))))
+            }
+          )
         )
       )
     })

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { type Console, Effect } from "effect"
 import { build } from "esbuild"
+import { exitCodeOf, run as runCli } from "../../src/mcias/cli.ts"
 
 /** The bundled program; below node_modules, so that its native dependencies are found. */
 export const bundle = async (): Promise<{ readonly file: string; readonly remove: () => void }> => {
@@ -31,7 +34,29 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Runs the program to its end. */
+/** Runs a command in this process, which spares a start; standard input is the test runner's, so not for passwords. */
+export const runHere = (args: ReadonlyArray<string>): Effect.Effect<Ran> =>
+  Effect.gen(function* () {
+    const outer = yield* Effect.consoleWith(Effect.succeed)
+    let stdout = ""
+    let stderr = ""
+    const captured: Console.Console = {
+      ...outer,
+      log: (text: unknown) =>
+        Effect.sync(() => {
+          stdout += `${String(text)}\n`
+        }),
+      error: (text: unknown) =>
+        Effect.sync(() => {
+          stderr += `${String(text)}\n`
+        })
+    }
+    const argv = ["node", "mcp-mcias", ...args]
+    const exit = yield* Effect.exit(runCli(argv).pipe(Effect.withConsole(captured), Effect.provide(NodeContext.layer)))
+    return { code: exitCodeOf(argv, exit), stdout, stderr }
+  })
+
+/** Runs the built program to its end. */
 export const run = (file: string, args: ReadonlyArray<string>, input = ""): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file, ...args], { stdio: "pipe" })
@@ -54,6 +79,7 @@ export interface Running {
   readonly child: ChildProcess
   /** All it has logged so far. */
   readonly log: () => string
+  readonly ended: Promise<number | null>
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>
 }
 
@@ -71,6 +97,7 @@ export const start = (file: string, args: ReadonlyArray<string>): Promise<Runnin
         url: `https://${address}`,
         child,
         log: () => log,
+        ended,
         end: (signal) => {
           child.kill(signal)
           return ended

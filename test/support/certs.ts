@@ -23,15 +23,20 @@ const generate = () => crypto.subtle.generateKey(algorithm, true, ["sign", "veri
 const pem = async (key: webcrypto.CryptoKey) =>
   x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY")
 
-const validity = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 86_400_000) }
+interface Dates {
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
+const validity: Dates = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 86_400_000) }
 
 const serial = () =>
   Buffer.from(crypto.getRandomValues(new Uint8Array(8)))
     .toString("hex")
     .replace(/^[89a-f]/, "1")
 
-/** A self-signed authority. */
-export const makeCa = async (name = "test CA"): Promise<Ca> => {
+/** A self-signed authority, good for a day when not said. */
+export const makeCa = async (name = "test CA", dates: Partial<Dates> = {}): Promise<Ca> => {
   const keys = await generate()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
@@ -42,7 +47,8 @@ export const makeCa = async (name = "test CA"): Promise<Ca> => {
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true)
     ],
-    ...validity
+    ...validity,
+    ...dates
   })
   return {
     certificate,
@@ -53,10 +59,8 @@ export const makeCa = async (name = "test CA"): Promise<Ca> => {
 }
 
 /** What a certificate is for, and when; a day from now when not said. */
-export interface Subject {
+export interface Subject extends Partial<Dates> {
   readonly names: ReadonlyArray<string>
-  readonly notBefore?: Date
-  readonly notAfter?: Date
 }
 
 /** A server certificate for host names and IP addresses. */

@@ -5,18 +5,15 @@
 // @generated from file echo.proto (package test.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Message } from "@bufbuild/protobuf"
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2"
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2"
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file echo.proto.
  */
-export const file_echo: GenFile =
-  /*@__PURE__*/
-  fileDesc(
-    "CgplY2hvLnByb3RvEgd0ZXN0LnYxIjQKBFBpbmcSDAoEdGV4dBgBIAEoCRINCgVjb3VudBgCIAEoBRIPCgdwYXlsb2FkGAMgASgMIjQKBFBvbmcSDAoEdGV4dBgBIAEoCRINCgVjb3VudBgCIAEoBRIPCgdwYXlsb2FkGAMgASgMMrEBCgtFY2hvU2VydmljZRIjCgNPbmUSDS50ZXN0LnYxLlBpbmcaDS50ZXN0LnYxLlBvbmcSKQoHQ29sbGVjdBINLnRlc3QudjEuUGluZxoNLnRlc3QudjEuUG9uZygBEigKBlNwcmVhZBINLnRlc3QudjEuUGluZxoNLnRlc3QudjEuUG9uZzABEigKBENoYXQSDS50ZXN0LnYxLlBpbmcaDS50ZXN0LnYxLlBvbmcoATABYgZwcm90bzM"
-  )
+export const file_echo: GenFile = /*@__PURE__*/
+  fileDesc("CgplY2hvLnByb3RvEgd0ZXN0LnYxIjQKBFBpbmcSDAoEdGV4dBgBIAEoCRINCgVjb3VudBgCIAEoBRIPCgdwYXlsb2FkGAMgASgMIjQKBFBvbmcSDAoEdGV4dBgBIAEoCRINCgVjb3VudBgCIAEoBRIPCgdwYXlsb2FkGAMgASgMMrEBCgtFY2hvU2VydmljZRIjCgNPbmUSDS50ZXN0LnYxLlBpbmcaDS50ZXN0LnYxLlBvbmcSKQoHQ29sbGVjdBINLnRlc3QudjEuUGluZxoNLnRlc3QudjEuUG9uZygBEigKBlNwcmVhZBINLnRlc3QudjEuUGluZxoNLnRlc3QudjEuUG9uZzABEigKBENoYXQSDS50ZXN0LnYxLlBpbmcaDS50ZXN0LnYxLlBvbmcoATABYgZwcm90bzM");
 
 /**
  * @generated from message test.v1.Ping
@@ -25,24 +22,25 @@ export type Ping = Message<"test.v1.Ping"> & {
   /**
    * @generated from field: string text = 1;
    */
-  text: string
+  text: string;
 
   /**
    * @generated from field: int32 count = 2;
    */
-  count: number
+  count: number;
 
   /**
    * @generated from field: bytes payload = 3;
    */
-  payload: Uint8Array
-}
+  payload: Uint8Array;
+};
 
 /**
  * Describes the message test.v1.Ping.
  * Use `create(PingSchema)` to create a new message.
  */
-export const PingSchema: GenMessage<Ping> = /*@__PURE__*/ messageDesc(file_echo, 0)
+export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
+  messageDesc(file_echo, 0);
 
 /**
  * @generated from message test.v1.Pong
@@ -51,24 +49,25 @@ export type Pong = Message<"test.v1.Pong"> & {
   /**
    * @generated from field: string text = 1;
    */
-  text: string
+  text: string;
 
   /**
    * @generated from field: int32 count = 2;
    */
-  count: number
+  count: number;
 
   /**
    * @generated from field: bytes payload = 3;
    */
-  payload: Uint8Array
-}
+  payload: Uint8Array;
+};
 
 /**
  * Describes the message test.v1.Pong.
  * Use `create(PongSchema)` to create a new message.
  */
-export const PongSchema: GenMessage<Pong> = /*@__PURE__*/ messageDesc(file_echo, 1)
+export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
+  messageDesc(file_echo, 1);
 
 /**
  * @generated from service test.v1.EchoService
@@ -78,32 +77,34 @@ export const EchoService: GenService<{
    * @generated from rpc test.v1.EchoService.One
    */
   one: {
-    methodKind: "unary"
-    input: typeof PingSchema
-    output: typeof PongSchema
-  }
+    methodKind: "unary";
+    input: typeof PingSchema;
+    output: typeof PongSchema;
+  },
   /**
    * @generated from rpc test.v1.EchoService.Collect
    */
   collect: {
-    methodKind: "client_streaming"
-    input: typeof PingSchema
-    output: typeof PongSchema
-  }
+    methodKind: "client_streaming";
+    input: typeof PingSchema;
+    output: typeof PongSchema;
+  },
   /**
    * @generated from rpc test.v1.EchoService.Spread
    */
   spread: {
-    methodKind: "server_streaming"
-    input: typeof PingSchema
-    output: typeof PongSchema
-  }
+    methodKind: "server_streaming";
+    input: typeof PingSchema;
+    output: typeof PongSchema;
+  },
   /**
    * @generated from rpc test.v1.EchoService.Chat
    */
   chat: {
-    methodKind: "bidi_streaming"
-    input: typeof PingSchema
-    output: typeof PongSchema
-  }
-}> = /*@__PURE__*/ serviceDesc(file_echo, 0)
+    methodKind: "bidi_streaming";
+    input: typeof PingSchema;
+    output: typeof PongSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_echo, 0);
+

@@ -1,0 +1,66 @@
+# Each target installs what it needs: npm's packages, and the distribution's by apt.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := node_modules/.bin
+MODULES := node_modules/.installed
+BASELINE := proto/baseline.binpb
+PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static catatonit
+TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-grpc-tools docker-registry apache2-utils
+
+.PHONY: all build test vet lint format proto proto-lint proto-check proto-baseline \
+	mcp mcp-agent mcp-mcias demo demo-stop clean
+
+all: vet lint test build
+
+$(MODULES): package-lock.json
+	@scripts/install-modules.sh
+
+vet: $(MODULES)
+	$(BIN)/tsc --noEmit
+
+lint: $(MODULES)
+	$(BIN)/biome check
+	node scripts/check-imports.mjs
+
+# Puts the layout right; `lint` only looks.
+format: $(MODULES)
+	$(BIN)/biome check --write
+
+proto: $(MODULES)
+	$(BIN)/buf generate
+	$(BIN)/buf generate test/grpc --template buf.gen.test.yaml
+
+proto-lint: $(MODULES)
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against $(BASELINE)
+
+# What `proto-lint` compares with. Renew it with a release: until then a new message may still change.
+proto-baseline: $(MODULES)
+	$(BIN)/buf build -o $(BASELINE)
+
+proto-check: $(MODULES)
+	@scripts/check-generated.sh
+
+build: $(MODULES)
+	node scripts/build.mjs
+
+mcp mcp-agent mcp-mcias: $(MODULES)
+	node scripts/build.mjs $@
+
+test: vet lint proto-lint proto-check build
+	@scripts/ensure-packages.sh $(TEST_PACKAGES)
+	@node scripts/test.mjs
+
+demo: mcp mcp-agent mcp-mcias
+	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
+	@scripts/demo/start.sh
+
+demo-stop:
+	@scripts/demo/stop.sh
+
+clean:
+	rm -rf dist .test

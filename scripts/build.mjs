@@ -1,0 +1,111 @@
+// Bundles the programs: `node scripts/build.mjs [PROGRAM...]` makes dist/mcp, dist/mcp-agent, dist/mcp-mcias.
+// dist/ works wherever it is copied to: nothing is loaded from node_modules, and native parts come from dist/native/.
+import { execFileSync } from "node:child_process"
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, "dist")
+const require = createRequire(import.meta.url)
+
+const programs = ["mcp", "mcp-agent", "mcp-mcias"]
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : programs
+const unknown = wanted.filter((name) => !programs.includes(name))
+if (unknown.length > 0) throw new Error(`no program is called ${unknown.join(", ")}; there are ${programs.join(", ")}`)
+
+// A program or library that runs is never written to: the new file takes its name.
+const replace = (file, write) => {
+  const draft = `${file}.${process.pid}.tmp`
+  write(draft)
+  renameSync(draft, file)
+}
+
+/** The package's version; between releases with the commit, and `.dirty` when files differ from it. */
+const version = () => {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  try {
+    const git = (...args) => execFileSync("git", ["-C", root, ...args], { encoding: "utf8", stdio: "pipe" }).trim()
+    if (git("rev-parse", "--show-toplevel") !== root) return version
+    const commit = git("describe", "--always", "--dirty=.dirty", "--exclude=*")
+    return git("tag", "--points-at", "HEAD").split("\n").includes(`v${version}`) && !commit.endsWith(".dirty")
+      ? version
+      : `${version}+${commit}`
+  } catch {
+    return version
+  }
+}
+
+/** The native file that the package loads on this machine. */
+const argon2 = () => {
+  require("@node-rs/argon2")
+  const loaded = Object.keys(require.cache).find((file) => /argon2[^/]*\.node$/.test(file))
+  if (loaded === undefined) throw new Error("@node-rs/argon2 loaded no native file")
+  return loaded
+}
+const natives = {
+  "better_sqlite3.node": () => require.resolve("better-sqlite3/build/Release/better_sqlite3.node"),
+  "argon2.node": argon2
+}
+
+// Both packages look for their native file beside themselves in node_modules.
+const nativeFiles = {
+  name: "native-files",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(bindings|@node-rs\/argon2)$/ }, ({ path }) => ({ path, namespace: "native" }))
+    onLoad({ filter: /.*/, namespace: "native" }, ({ path }) => ({
+      contents:
+        path === "bindings"
+          ? 'module.exports = (file) => require(`${__dirname}/native/${file}`)'
+          : 'module.exports = require(`${__dirname}/native/argon2.node`)'
+    }))
+  }
+}
+
+const bundle = async (name, define) => {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: [`src/programs/${name}.ts`],
+    outfile: join(dist, name),
+    bundle: true,
+    write: false,
+    platform: "node",
+    target: "node20",
+    // CommonJS, since that is what Node takes a file without extension for.
+    format: "cjs",
+    minify: true,
+    keepNames: false,
+    legalComments: "none",
+    banner: { js: "#!/usr/bin/env node" },
+    // Each is tried by its user, which does without it.
+    external: ["msgpackr-extract", "@parcel/watcher"],
+    define,
+    plugins: [nativeFiles],
+    logLevel: "warning"
+  })
+  const [output] = outputFiles
+  replace(join(dist, name), (file) => {
+    writeFileSync(file, output.contents)
+    chmodSync(file, 0o755)
+  })
+  return output.contents.length
+}
+
+const missing = wanted.filter((name) => !existsSync(join(root, "src/programs", `${name}.ts`)))
+const define = { MCP_VERSION: JSON.stringify(version()) }
+mkdirSync(join(dist, "native"), { recursive: true })
+// Beside this repository's own package.json, the programs would be taken for ES modules.
+replace(join(dist, "package.json"), (file) => writeFileSync(file, '{ "type": "commonjs" }\n'))
+for (const [name, find] of Object.entries(natives)) {
+  replace(join(dist, "native", name), (file) => copyFileSync(find(), file))
+}
+for (const name of wanted.filter((name) => !missing.includes(name))) {
+  const size = await bundle(name, define)
+  console.log(`dist/${name}  ${(size / 2 ** 20).toFixed(1)} MiB`)
+}
+if (missing.length > 0) {
+  console.error(missing.map((name) => `dist/${name} is not made: there is no src/programs/${name}.ts`).join("\n"))
+  process.exitCode = 1
+}

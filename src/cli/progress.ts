@@ -1,0 +1,127 @@
+import { Clock, Effect, Ref, Schedule, type Scope } from "effect"
+import type { DeployResponse } from "../gen/mcp/v1/mcp_pb.ts"
+import { clearBelow, clearLine, fit, hideCursor, type Paint, showCursor, tame, up } from "./ansi.ts"
+import { Globals } from "./Globals.ts"
+import { errPaint } from "./output.ts"
+import { action } from "./rows.ts"
+import { Screen } from "./Screen.ts"
+import { took } from "./time.ts"
+
+/* Deploy's steps as they happen, on stderr: redrawn in place on a terminal, else one plain line a finished step. */
+
+export interface Progress {
+  readonly on: (service: string, event: DeployResponse) => Effect.Effect<void>
+}
+
+interface Line {
+  readonly label: string
+  readonly step: string
+  readonly state: "waiting" | "running" | "done" | "failed"
+  readonly message: string
+  readonly since: number
+  readonly tookMs: number
+}
+
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+const FRAME_MS = 100
+
+const silent: Progress = { on: () => Effect.void }
+
+const label = (many: boolean, service: string, component: string) =>
+  component === "" ? service : many ? `${service}/${component}` : component
+
+/** What the next event makes of the lines; `undefined` when it changes none. */
+export const advance = (
+  lines: ReadonlyArray<Line>,
+  name: (component: string) => string,
+  { event }: DeployResponse,
+  now: number
+): ReadonlyArray<Line> | undefined => {
+  const put = (line: Line) =>
+    lines.some((l) => l.label === line.label)
+      ? lines.map((l) => (l.label === line.label ? line : l))
+      : [...lines, line]
+  switch (event.case) {
+    case "started":
+      return [
+        ...lines,
+        ...event.value.plan
+          .map((p) => ({ label: name(p.component), action: action(p.action) }))
+          .filter((p) => !lines.some((l) => l.label === p.label))
+          .map((p): Line => {
+            const idle = p.action === "unchanged" || p.action === "orphan"
+            return { label: p.label, step: p.action, state: idle ? "done" : "waiting", message: "", since: now, tookMs: 0 }
+          })
+      ]
+    case "step": {
+      const { component, durationMs, message, state, step } = event.value
+      const known = state === "done" || state === "failed" ? state : "running"
+      return put({ label: name(component), step, state: known, message, since: now, tookMs: Number(durationMs) })
+    }
+    case "pull": {
+      const before = lines.find((l) => l.label === name(event.value.component))
+      const base = before ?? { label: name(event.value.component), step: "pull", state: "running", since: now, tookMs: 0 }
+      return put({ ...base, message: event.value.message })
+    }
+    default:
+      return undefined
+  }
+}
+
+const marks = { waiting: " ", done: "✓", failed: "✗" } as const
+const colours = { waiting: "dim", running: "cyan", done: "green", failed: "red" } as const
+
+/** One line of the live view. */
+export const draw = (line: Line, at: { now: number; frame: number; widths: readonly [number, number]; columns: number }, paint: Paint) => {
+  const mark = line.state === "running" ? (FRAMES[at.frame % FRAMES.length] ?? " ") : marks[line.state]
+  const elapsed = line.state === "running" ? at.now - line.since : line.tookMs
+  const time = line.state === "waiting" || (line.state === "done" && line.tookMs === 0) ? "" : took(elapsed)
+  const rest = `${line.label.padEnd(at.widths[0])}  ${line.step.padEnd(at.widths[1])}  ${time.padStart(6)}  ${tame(line.message)}`
+  return `${paint(colours[line.state], mark)} ${fit(rest.trimEnd(), Math.max(10, at.columns - 3))}`
+}
+
+const live = Effect.gen(function* () {
+  const screen = yield* Screen
+  const paint = yield* errPaint
+  const lines = yield* Ref.make<ReadonlyArray<Line>>([])
+  const drawn = yield* Ref.make({ height: 0, frame: 0 })
+  const redraw = Effect.gen(function* () {
+    const { columns, rows } = yield* screen.size
+    const now = yield* Clock.currentTimeMillis
+    const all = yield* Ref.get(lines)
+    const { frame, height } = yield* Ref.get(drawn)
+    // What is higher than the terminal cannot be redrawn: the unfinished ones matter most.
+    const room = Math.max(1, rows - 2)
+    const shown = all.length <= room ? all : [...all].sort((a, b) => rank(a) - rank(b)).slice(0, room)
+    const widths = [longest(all.map((l) => l.label)), longest(all.map((l) => l.step))] as const
+    const text = shown.map((l) => `${clearLine}${draw(l, { now, frame, widths, columns }, paint)}\n`).join("")
+    yield* Ref.set(drawn, { height: shown.length, frame: frame + 1 })
+    if (all.length > 0) yield* screen.err(`${up(height)}\r${text}${clearBelow}`)
+  })
+  yield* Effect.acquireRelease(screen.err(hideCursor), () => Effect.zipRight(redraw, screen.err(showCursor)))
+  yield* Effect.forkScoped(Effect.repeat(redraw, Schedule.spaced(FRAME_MS)))
+  return (name: (component: string) => string, event: DeployResponse) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(lines, (all) => advance(all, name, event, now) ?? all))
+})
+
+const rank = (line: Line) => ({ running: 0, failed: 1, waiting: 2, done: 3 })[line.state]
+const longest = (words: ReadonlyArray<string>) => Math.max(0, ...words.map((word) => word.length))
+
+const plainLines = Effect.gen(function* () {
+  const screen = yield* Screen
+  return (name: (component: string) => string, { event }: DeployResponse) => {
+    if (event.case !== "step" || (event.value.state !== "done" && event.value.state !== "failed")) return Effect.void
+    const { component, durationMs, message, state, step } = event.value
+    const words = [name(component), step, state, took(Number(durationMs))].join("  ")
+    return screen.err(`${words}${message === "" ? "" : `  ${tame(message)}`}\n`)
+  }
+})
+
+/** Lasts as long as the scope: the last view stays on the screen. */
+export const make = (many: boolean): Effect.Effect<Progress, never, Scope.Scope | Screen | Globals> =>
+  Effect.gen(function* () {
+    if ((yield* Globals).quiet) return silent
+    const { errIsTty } = yield* Screen
+    const show = yield* errIsTty ? live : plainLines
+    return { on: (service, event) => show((component) => label(many, service, component), event) }
+  })

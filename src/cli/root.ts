@@ -1,0 +1,74 @@
+import { Command } from "@effect/cli"
+import { deploy } from "./commands/deploy.ts"
+import { restart, start, stop } from "./commands/lifecycle.ts"
+import { list } from "./commands/list.ts"
+import { login } from "./commands/login.ts"
+import { logs } from "./commands/logs.ts"
+import { node } from "./commands/node.ts"
+import { plan } from "./commands/plan.ts"
+import { ps } from "./commands/ps.ts"
+import { status } from "./commands/status.ts"
+import { undeploy } from "./commands/undeploy.ts"
+import { whoami } from "./commands/whoami.ts"
+
+export const root = Command.make("mcp").pipe(
+  Command.withSubcommands([
+    login,
+    whoami,
+    deploy,
+    plan,
+    undeploy,
+    stop,
+    start,
+    restart,
+    list,
+    ps,
+    status,
+    logs,
+    node
+  ])
+)
+
+/** Command words by group, in the order of the help: what a line may start with. */
+export const commands: ReadonlyArray<{
+  readonly title: string
+  readonly entries: ReadonlyArray<readonly [usage: string, description: string]>
+}> = [
+  {
+    title: "Services",
+    entries: [
+      ["deploy <target>...", "bring services to their definitions"],
+      ["plan [<target>...]", "what deploy would change"],
+      ["stop <target>...", "stop services or single components"],
+      ["start <target>...", "start them again"],
+      ["restart <target>...", "stop and start"],
+      ["undeploy <service>", "remove a service's containers; its data stays"]
+    ]
+  },
+  {
+    title: "Seeing",
+    entries: [
+      ["ps", "what runs now, on all nodes"],
+      ["status [<service>]", "desired and observed state, health, drift"],
+      ["list", "services and components in the registries"],
+      ["logs <target>...", "what components write; -f goes on"],
+      ["node list", "the nodes and how they are"]
+    ]
+  },
+  {
+    title: "Account",
+    entries: [
+      ["login", "get a token from MCIAS and store it"],
+      ["whoami", "the account, its roles, and when the token expires"]
+    ]
+  }
+]
+
+/** The first words of a line, each with the second words it takes. */
+export const paths: ReadonlyMap<string, ReadonlyArray<string>> = commands
+  .flatMap((group) => group.entries)
+  .map(([usage]) => usage.split(" ").filter((word) => /^[a-z]+$/.test(word)))
+  .reduce(
+    (found, [first = "", ...second]) => found.set(first, [...(found.get(first) ?? []), ...second]),
+    new Map<string, ReadonlyArray<string>>()
+  )

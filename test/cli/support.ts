@@ -1,0 +1,212 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import { Effect, Exit, Layer, Option, Redacted, Stream, TestClock } from "effect"
+import { type RunOptions, runCli } from "../../src/cli/run.ts"
+import { Screen } from "../../src/cli/Screen.ts"
+import { Settings } from "../../src/cli/Settings.ts"
+import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { Code, RpcError } from "../../src/grpc/status.ts"
+import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
+import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
+import { Caller } from "../../src/services/Identity.ts"
+import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
+import { NotLoggedIn } from "../../src/services/CliError.ts"
+import { TokenStore } from "../../src/services/TokenStore.ts"
+
+export const nodeNamed = (name: string): NodeConfig => ({
+  name,
+  addresses: [`${name}.example:9444`],
+  caCert: undefined,
+  arch: undefined
+})
+
+type Replies = Partial<AgentClient>
+
+const unary = ["plan", "undeployService", "stopService", "startService", "restartService", "listServices", "getServiceStatus", "liveCheck", "nodeStatus", "healthCheck"] as const
+
+/** One agent over canned replies; what it has none for is a defect. */
+export const agent = (replies: Replies): AgentClient =>
+  new Proxy(replies, {
+    get: (target, key) =>
+      Reflect.get(target, key) ??
+      ((unary as ReadonlyArray<string | symbol>).includes(key)
+        ? () => Effect.dieMessage(`no reply for ${String(key)}`)
+        : () => Stream.dieMessage(`no reply for ${String(key)}`))
+  }) as AgentClient
+
+export const unreachable = (address: string) =>
+  new RpcError({
+    code: Code.UNAVAILABLE,
+    reason: "NODE_UNREACHABLE",
+    detail: `cannot reach ${address}: connect ECONNREFUSED`,
+    nextStep: "check that the node and its agent are up, and the address"
+  })
+
+/** A node where nobody answers. */
+export const dead = (name: string): AgentClient => {
+  const error = unreachable(`${name}.example:9444`)
+  return new Proxy({}, {
+    get: (_, key) => () =>
+      (unary as ReadonlyArray<string | symbol>).includes(key) ? Effect.fail(error) : Stream.fail(error)
+  }) as AgentClient
+}
+
+export interface World {
+  readonly agents?: Readonly<Record<string, AgentClient>>
+  readonly definitions?: Readonly<Record<string, string>>
+  readonly token?: string | undefined
+  readonly tty?: boolean
+  readonly answers?: ReadonlyArray<string>
+  readonly columns?: number
+  readonly services?: RunOptions<never>["services"]
+  readonly mcias?: Partial<Mcias["Type"]>
+}
+
+export interface Ran {
+  readonly code: number | "interrupted"
+  readonly out: string
+  readonly err: string
+  readonly json: unknown
+  readonly files: ReadonlyMap<string, string>
+  readonly token: string | undefined
+  readonly questions: ReadonlyArray<string>
+}
+
+export const DIR = "/defs"
+export const admin = new Caller({
+  account: "5b0a",
+  username: "admin",
+  accountType: "human",
+  roles: ["admin", "user"],
+  expiresAt: Date.UTC(2026, 11, 1)
+})
+
+const NOW = Date.UTC(2026, 10, 25, 12)
+export const now = new Date(NOW)
+
+/** Runs a command line against fakes, in memory. */
+export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effect<Ran> =>
+  Effect.gen(function* () {
+    yield* TestClock.setTime(NOW)
+    const agents = world.agents ?? {}
+    const files = new Map(Object.entries(world.definitions ?? {}))
+    const answers = [...(world.answers ?? [])]
+    const questions: Array<string> = []
+    let token = "token" in world ? world.token : "t0ken"
+    let out = ""
+    let err = ""
+    const file = (service: string): DefinitionFile => ({
+      service,
+      file: `${DIR}/${service}.toml`,
+      text: files.get(service) ?? ""
+    })
+    const services = Layer.mergeAll(
+      Layer.succeed(Settings, { configFile: "/etc/mcp.toml", nodes: Object.keys(agents).map(nodeNamed) }),
+      Layer.succeed(Agents, {
+        connect: (node) =>
+          Effect.suspend(() => {
+            const client = agents[node.name]
+            if (token === undefined) return Effect.fail(new NotLoggedIn({ path: "/home/me/token" }))
+            return client === undefined ? Effect.dieMessage("no such agent") : Effect.succeed(client)
+          })
+      }),
+      Layer.succeed(TokenStore, {
+        path: "/home/me/token",
+        read: Effect.suspend(() =>
+          token === undefined ? Effect.fail(new NotLoggedIn({ path: "/home/me/token" })) : Effect.succeed(Redacted.make(token))
+        ),
+        write: (value) => Effect.sync(() => void (token = Redacted.value(value)))
+      }),
+      Layer.succeed(Definitions, {
+        dir: DIR,
+        all: Effect.sync(() => [...files.keys()].sort().map(file)),
+        find: (service) => Effect.sync(() => (files.has(service) ? Option.some(file(service)) : Option.none())),
+        open: (path) => Effect.sync(() => ({ ...file(path), file: path })),
+        save: (d) => Effect.sync(() => void files.set(d.service, d.text))
+      }),
+      Layer.succeed(Mcias, {
+        login: (c) => Effect.fail(new LoginRefused({ username: c.username })),
+        validate: () => Effect.succeed(admin),
+        ...world.mcias
+      })
+    )
+    const screen = Layer.succeed(Screen, {
+      out: (text) => Effect.sync(() => void (out += text)),
+      err: (text) => Effect.sync(() => void (err += text)),
+      outIsTty: world.tty ?? false,
+      errIsTty: world.tty ?? false,
+      canAsk: world.tty ?? false,
+      size: Effect.succeed({ columns: world.columns ?? 120, rows: 24 }),
+      ask: (question) =>
+        Effect.sync(() => {
+          questions.push(question)
+          return answers.shift() ?? ""
+        })
+    })
+    const exit = yield* runCli(argv, {
+      version: "1.2.3",
+      debug: false,
+      colour: true,
+      services: world.services ?? (() => services)
+    }).pipe(
+      Effect.provide(screen),
+      Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
+      Effect.exit
+    )
+    return {
+      code: Exit.isSuccess(exit) ? exit.value : "interrupted",
+      out,
+      err,
+      get json() {
+        return JSON.parse(out)
+      },
+      files,
+      token,
+      questions
+    }
+  })
+
+export const ago = (seconds: number) => ({ seconds: BigInt(Math.floor(NOW / 1000) - seconds), nanos: 0 })
+
+export const live = (init: MessageInitShape<typeof pb.LiveComponentSchema>) =>
+  create(pb.LiveComponentSchema, {
+    service: "web",
+    container: `${init.service ?? "web"}-${init.component}`,
+    observed: pb.ObservedState.RUNNING,
+    desired: pb.DesiredState.RUNNING,
+    image: "docker.io/library/web:v1",
+    version: "v1",
+    startedAt: { $typeName: "google.protobuf.Timestamp", ...ago(139) },
+    ...init
+  })
+
+export const liveReply = (...components: ReadonlyArray<pb.LiveComponent>) => () =>
+  Effect.succeed(create(pb.LiveCheckResponseSchema, { components: [...components] }))
+
+export const info = (name: string, ...components: ReadonlyArray<MessageInitShape<typeof pb.ComponentInfoSchema>>) =>
+  create(pb.ServiceInfoSchema, {
+    name,
+    desired: pb.DesiredState.RUNNING,
+    components: components.map((c) => ({
+      desired: pb.DesiredState.RUNNING,
+      observed: pb.ObservedState.RUNNING,
+      version: "v1",
+      image: "docker.io/library/web:v1",
+      generation: 1n,
+      ...c
+    }))
+  })
+
+export const listReply = (...services: ReadonlyArray<pb.ServiceInfo>) => () =>
+  Effect.succeed(create(pb.ListServicesResponseSchema, { services: [...services] }))
+
+export const notFound = (service: string) =>
+  new RpcError({
+    code: Code.NOT_FOUND,
+    reason: "SERVICE_NOT_FOUND",
+    detail: `no service named ${service} on this node; did you mean web?`,
+    service,
+    nextStep: "mcp list shows the services of all nodes"
+  })

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Layer, Schema, TestClock } from "effect"
+import { ServiceSpec } from "../../src/domain/Spec.ts"
+import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
+import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
+import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
+import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
+import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { NodeInfo } from "../../src/services/NodeInfo.ts"
+import { Prober, type ProbeResult } from "../../src/services/Prober.ts"
+import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
+
+/** A real registry in a folder of its own, and everything else in memory, on the test's clock. */
+export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: "HTTP 200" })) => {
+  const registry = Layer.unwrapScoped(
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-node-"))),
+        (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
+      ),
+      (dir) => SqliteRegistry.layer(join(dir, "mcp.db"))
+    )
+  )
+  return Layer.mergeAll(
+    registry,
+    FakeRuntime.layer,
+    ServiceLocks.Default,
+    Layer.succeed(NodeInfo, {
+      node: "rift",
+      version: "test",
+      filesRoot: "/srv",
+      ownPaths: ["/srv/mcp/mcp.db"],
+      authFile: undefined,
+      startedAt: 0
+    }),
+    Layer.succeed(Prober, { http: () => Effect.sync(probe), tcp: () => Effect.sync(probe) }),
+    Layer.succeed(ServiceFolders, { ensure: () => Effect.void })
+  )
+}
+
+export const specOf = (definition: Record<string, unknown>) => Schema.decodeUnknownSync(ServiceSpec)(definition)
+
+/** A web server that needs a worker first; `version` is the tag of both images. */
+export const shop = (version: string, change: Record<string, unknown> = {}) =>
+  specOf({
+    name: "shop",
+    components: [
+      { name: "web", image: `localhost/web:${version}`, depends_on: ["worker"], ports: ["127.0.0.1:8080:80"] },
+      { name: "worker", image: `localhost/worker:${version}` }
+    ],
+    ...change
+  })
+
+/** Deploys to the end, with the clock running past every wait, and keeps what was told on the way. */
+export const deployed = (spec: ServiceSpec, change: Partial<DeployRequest> = {}) =>
+  Effect.gen(function* () {
+    const events: Array<DeployEvent> = []
+    const request: DeployRequest = {
+      spec,
+      components: [],
+      force: false,
+      pull: false,
+      noWait: false,
+      actor: "ada",
+      ...change
+    }
+    const fiber = yield* Effect.fork(deploy(request, (event) => Effect.sync(() => void events.push(event))))
+    yield* passTime(fiber)
+    return { result: yield* fiber, events }
+  })
+
+/** Moves the clock until the fiber is done. */
+export const passTime = (fiber: import("effect").Fiber.RuntimeFiber<unknown, unknown>) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 2000; i++) {
+      if ((yield* fiber.status)._tag === "Done") return
+      yield* TestClock.adjust("100 millis")
+    }
+  })
