@@ -76,7 +76,6 @@ const bundle = async (name, define) => {
     // CommonJS, since that is what Node takes a file without extension for.
     format: "cjs",
     minify: true,
-    keepNames: false,
     legalComments: "none",
     banner: { js: "#!/usr/bin/env node" },
     // Each is tried by its user, which does without it.
@@ -102,8 +101,15 @@ for (const [name, find] of Object.entries(natives)) {
   replace(join(dist, "native", name), (file) => copyFileSync(find(), file))
 }
 for (const name of wanted.filter((name) => !missing.includes(name))) {
-  const size = await bundle(name, define)
-  console.log(`dist/${name}  ${(size / 2 ** 20).toFixed(1)} MiB`)
+  try {
+    const size = await bundle(name, define)
+    console.log(`dist/${name}  ${(size / 2 ** 20).toFixed(1)} MiB`)
+  } catch (error) {
+    // esbuild has printed where and why.
+    if (!("errors" in error)) throw error
+    console.error(`dist/${name} is not made`)
+    process.exitCode = 1
+  }
 }
 if (missing.length > 0) {
   console.error(missing.map((name) => `dist/${name} is not made: there is no src/programs/${name}.ts`).join("\n"))

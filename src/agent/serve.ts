@@ -26,13 +26,9 @@ const boot = Effect.zipRight(resolveUnfinished(), resumeUndeploys).pipe(
   Effect.retry(Schedule.exponential("250 millis").pipe(Schedule.union(Schedule.spaced("10 seconds"))))
 )
 
-/**
- * Serves until interrupted. Then no call is accepted, running ones finish, and containers keep running: nothing here
- * stops one.
- */
-export const serve = (options: ServeOptions) =>
+/** Listens; the standard health service says NOT_SERVING until it is told otherwise. */
+export const listen = (options: ServeOptions) =>
   Effect.gen(function* () {
-    const state = yield* AgentState
     const health = yield* Health.make([McpAgentService.typeName])
     const services = [agentService, health.service]
     const server = yield* GrpcServer.make({
@@ -43,6 +39,17 @@ export const serve = (options: ServeOptions) =>
       interceptor: yield* Interceptor.make(options.policy)
     })
     yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: server.address }))
+    return { server, health }
+  })
+
+/**
+ * Serves until interrupted. Then no call is accepted, running ones finish, and containers keep running: nothing here
+ * stops one.
+ */
+export const serve = (options: ServeOptions) =>
+  Effect.gen(function* () {
+    const state = yield* AgentState
+    const { health } = yield* listen(options)
     yield* boot
     yield* state.set("serving")
     yield* health.setAll(Health.ServingStatus.SERVING)

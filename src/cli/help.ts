@@ -1,7 +1,11 @@
-import type { Paint } from "./ansi.ts"
-import { commands } from "./root.ts"
+import { CliConfig, CommandDescriptor, HelpDoc } from "@effect/cli"
+import { HashMap, Option } from "effect"
+import { type Paint, plain, strip } from "./ansi.ts"
+import { commands, root } from "./root.ts"
 
-const globals: ReadonlyArray<readonly [string, string]> = [
+type Entry = readonly [left: string, right: string]
+
+const globals: ReadonlyArray<Entry> = [
   ["--config FILE", "instead of $MCP_CONFIG or ~/.config/mcp/mcp.toml"],
   ["--json", "one JSON document on stdout; streams one object a line"],
   ["--timeout 30s", "bound each call"],
@@ -12,7 +16,9 @@ const globals: ReadonlyArray<readonly [string, string]> = [
 
 const WIDTH = 22
 
-const entry = ([left, right]: readonly [string, string]) => `  ${left.padEnd(WIDTH)}${right}`
+const entry = ([left, right]: Entry) => `  ${left.padEnd(WIDTH)}${right}`
+const section = (title: string, entries: ReadonlyArray<Entry>, paint: Paint) =>
+  entries.length === 0 ? [] : ["", paint("bold", title), ...entries.map(entry)]
 
 /** The help of mcp itself: one line a command. */
 export const rootHelp = (paint: Paint, version: string): string =>
@@ -20,11 +26,54 @@ export const rootHelp = (paint: Paint, version: string): string =>
     `mcp ${version}: containers on your own nodes, from one TOML file a service`,
     "",
     "Usage: mcp <command> [options]",
-    ...commands.flatMap(({ entries, title }) => ["", paint("bold", title), ...entries.map(entry)]),
-    "",
-    paint("bold", "Options, anywhere on the line"),
-    ...globals.map(entry),
+    ...commands.flatMap(({ entries, title }) => section(title, entries, paint)),
+    ...section("Options, anywhere on the line", globals, paint),
     "",
     "A <target> is <service> or <service>/<component>.",
     ""
   ].join("\n")
+
+const entriesOf = (command: string) =>
+  commands.flatMap((group) => group.entries).filter(([usage]) => `${usage} `.startsWith(`${command} `))
+
+/** The help of a word that only leads to others. */
+export const groupHelp = (word: string): string =>
+  [`Usage: mcp ${word} <command>`, ...section("Commands", entriesOf(word), plain), ""].join("\n")
+
+const text = (doc: HelpDoc.HelpDoc) => strip(HelpDoc.toAnsiText(doc)).replace(/\s+/g, " ").trim()
+
+const parts = (doc: HelpDoc.HelpDoc): ReadonlyArray<HelpDoc.HelpDoc> =>
+  HelpDoc.isSequence(doc) ? [...parts(doc.left), ...parts(doc.right)] : HelpDoc.isEmpty(doc) ? [] : [doc]
+
+// @effect/cli's own help takes six lines an option: what kind of value, our words, whether it is optional.
+const options = (doc: HelpDoc.HelpDoc): ReadonlyArray<Entry> =>
+  parts(doc)
+    .filter(HelpDoc.isDescriptionList)
+    .flatMap((list) => list.definitions)
+    .map(([name, about]): Entry => {
+      const [, words] = parts(about)
+      return [text(HelpDoc.p(name)).replace(/^\((.*)\)$/, "$1"), words === undefined ? "" : text(words)]
+    })
+    .filter(([name]) => name.startsWith("-"))
+
+/** The help of one command. */
+export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string => {
+  const found = path.reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
+    (from, word) => Option.flatMap(from, (command) => HashMap.get(CommandDescriptor.getSubcommands(command), word)),
+    Option.some(root.descriptor)
+  )
+  const [usage = path.join(" "), about = ""] = entriesOf(path.join(" "))[0] ?? []
+  const own = Option.match(found, {
+    onNone: () => [],
+    onSome: (command) => options(CommandDescriptor.getHelp(command, CliConfig.make({ showBuiltIns: false })))
+  })
+  return [
+    `Usage: mcp ${usage}`,
+    "",
+    `${about.charAt(0).toUpperCase()}${about.slice(1)}.`,
+    ...section("Options", own, paint),
+    "",
+    "Options of every command: mcp --help",
+    ""
+  ].join("\n")
+}

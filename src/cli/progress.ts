@@ -56,7 +56,10 @@ export const advance = (
     case "step": {
       const { component, durationMs, message, state, step } = event.value
       const known = state === "done" || state === "failed" ? state : "running"
-      return put({ label: name(component), step, state: known, message, since: now, tookMs: Number(durationMs) })
+      const before = lines.find((l) => l.label === name(component))
+      const same = before?.step === step && before.state === "running"
+      const since = same ? before.since : now - Number(durationMs)
+      return put({ label: name(component), step, state: known, message, since, tookMs: Number(durationMs) })
     }
     case "pull": {
       const before = lines.find((l) => l.label === name(event.value.component))
@@ -112,8 +115,8 @@ const plainLines = Effect.gen(function* () {
   return (name: (component: string) => string, { event }: DeployResponse) => {
     if (event.case !== "step" || (event.value.state !== "done" && event.value.state !== "failed")) return Effect.void
     const { component, durationMs, message, state, step } = event.value
-    const words = [name(component), step, state, took(Number(durationMs))].join("  ")
-    return screen.err(`${words}${message === "" ? "" : `  ${tame(message)}`}\n`)
+    const time = `${state === "failed" ? "failed after " : ""}${took(Number(durationMs))}`
+    return screen.err(`${name(component)}  ${step}  ${time}${message === "" ? "" : `  ${tame(message)}`}\n`)
   }
 })
 

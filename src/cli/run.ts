@@ -1,6 +1,5 @@
 import { Command, HelpDoc, ValidationError } from "@effect/cli"
-import * as CliConfig from "@effect/cli/CliConfig"
-import { Cause, Console, Effect, Either, Exit, Layer, Option } from "effect"
+import { Cause, Effect, Either, Exit, type Layer, Option } from "effect"
 import { nearest } from "../domain/nearest.ts"
 import type { Agents } from "../services/Agents.ts"
 import { UsageError } from "../services/CliError.ts"
@@ -11,7 +10,7 @@ import { painter, strip, tame } from "./ansi.ts"
 import { globalNames, type Normalised, normalise } from "./argv.ts"
 import { type CliFailure, Exit as Code, type Report, report } from "./errors.ts"
 import { defaults, type GlobalOptions, Globals } from "./Globals.ts"
-import { rootHelp } from "./help.ts"
+import { commandHelp, groupHelp, rootHelp } from "./help.ts"
 import { paths, root } from "./root.ts"
 import { BrokenPipe, Screen } from "./Screen.ts"
 import type { Settings } from "./Settings.ts"
@@ -48,19 +47,12 @@ const commandOf = (args: ReadonlyArray<string>) =>
     return [first, second]
   })
 
-const oneLine = (doc: HelpDoc.HelpDoc) =>
-  strip(HelpDoc.toAnsiText(doc))
-    .split(/\s*\n\s*/)
-    .join(" ")
-    .trim()
-
-/** @effect/cli prints help and errors itself: help comes out without colours in a pipe, errors are ours to print. */
-const consoleOn = (screen: Screen["Type"], colour: boolean) => {
-  const log = (...words: ReadonlyArray<unknown>) => {
-    const text = words.map(String).join(" ").trimEnd()
-    return screen.out(`${colour ? text : strip(text)}\n`)
-  }
-  return Effect.map(Effect.console, (console): Console.Console => ({ ...console, log, error: () => Effect.void }))
+/** What @effect/cli complains of, in one line and in our words. */
+const oneLine = (doc: HelpDoc.HelpDoc) => {
+  const text = strip(HelpDoc.toAnsiText(doc)).replace(/\s+/g, " ").trim()
+  const [, word] = /^Received unknown argument: '(.*)'$/.exec(text) ?? []
+  if (word === undefined) return text.charAt(0).toLowerCase() + text.slice(1)
+  return word.startsWith("-") ? `unknown option ${word}` : `unexpected argument ${word}`
 }
 
 const printReport = (r: Report) =>
@@ -106,19 +98,23 @@ const execute = <R>({ args, builtIn, globals }: Normalised, options: RunOptions<
     if (args.length === 0) {
       return yield* screen.out(rootHelp(painter(globals.colour && screen.outIsTty), options.version))
     }
+    const [first = ""] = args
+    if (builtIn === "help" && args.length === 1 && paths.get(first)?.length) return yield* screen.out(groupHelp(first))
     const command = yield* commandOf(args)
-    if (builtIn === undefined && globals.rest !== undefined) {
+    // What else is on the line is no matter to the help, and may be wrong.
+    if (builtIn === "help") {
+      return yield* screen.out(commandHelp(command, painter(globals.colour && screen.outIsTty)))
+    }
+    if (globals.rest !== undefined) {
       return yield* usage(`mcp ${command.join(" ")} takes nothing after --`, `mcp ${command.join(" ")} --help`)
     }
-    const console = yield* consoleOn(screen, globals.colour && screen.outIsTty)
     const run = root.pipe(
       Command.provide(options.services(globals)),
       Command.run({ name: "mcp", version: options.version, executable: "mcp" })
     )
-    // What else was on the line is no matter to the help, and may be wrong.
-    yield* run(["node", "mcp", ...(builtIn === "help" ? [...command, "--help"] : args)]).pipe(
-      Effect.withConsole(console),
-      Effect.provide(CliConfig.layer({ showBuiltIns: false, showTypes: false }))
+    // It prints its errors itself, in blocks and colours; ours are the same for all.
+    yield* Effect.flatMap(Effect.console, (console) =>
+      Effect.withConsole(run(["node", "mcp", ...args]), { ...console, error: () => Effect.void })
     )
   })
 

@@ -1,5 +1,5 @@
-import { Args } from "@effect/cli"
-import { Schema } from "effect"
+import { Args, HelpDoc } from "@effect/cli"
+import { Effect, Schema } from "effect"
 import { ComponentName, ServiceName } from "../domain/Names.ts"
 
 export interface Target {
@@ -15,35 +15,21 @@ const problem = (word: string, form: string) =>
 const isName = Schema.is(ServiceName)
 const isComponent = Schema.is(ComponentName)
 
-const ServiceWord = Schema.String.pipe(
-  Schema.filter((word) => isName(word) || problem(word, "a service, a-z, 0-9 and \"-\""))
-)
-
-const TargetWord = Schema.String.pipe(
-  Schema.filter((word) => {
-    const [service, component, ...rest] = word.split("/")
-    const good = isName(service) && (component === undefined || isComponent(component)) && rest.length === 0
-    return good || problem(word, "<service> or <service>/<component>")
-  })
-)
-
-const Target = Schema.transform(
-  TargetWord,
-  Schema.typeSchema(Schema.Struct({ service: Schema.String, component: Schema.UndefinedOr(Schema.String) })),
-  {
-    strict: true,
-    decode: (word) => ({ service: word.split("/")[0] ?? "", component: word.split("/")[1] }),
-    encode: ({ component, service }) => (component === undefined ? service : `${service}/${component}`)
-  }
-)
+const refuse = (word: string, form: string) => Effect.fail(HelpDoc.p(problem(word, form)))
 
 export const service = Args.text({ name: "service" }).pipe(
-  Args.withSchema(ServiceWord),
+  Args.mapEffect((word) => (isName(word) ? Effect.succeed(word) : refuse(word, 'a service, a-z, 0-9 and "-"'))),
   Args.withDescription("the service's name")
 )
 
 const one = Args.text({ name: "target" }).pipe(
-  Args.withSchema(Target),
+  Args.mapEffect((word) => {
+    const [service, component, ...rest] = word.split("/")
+    const good = isName(service) && (component === undefined || isComponent(component)) && rest.length === 0
+    return good
+      ? Effect.succeed<Target>({ service, component })
+      : refuse(word, "<service> or <service>/<component>")
+  }),
   Args.withDescription("<service> or <service>/<component>")
 )
 

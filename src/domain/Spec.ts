@@ -124,8 +124,10 @@ export const ServiceSpec = Schema.Struct({
   comment: Schema.optionalWith(Text, { exact: true }),
   path: Schema.optionalWith(NonEmpty, { exact: true }),
   build: Schema.optionalWith(
-    Schema.Struct({ images: Schema.optionalWith(Schema.Record({ key: NonEmpty, value: NonEmpty }), { default: () => ({}) }) }),
-    { exact: true }
+    Schema.Struct({
+      images: Schema.optionalWith(Schema.Record({ key: NonEmpty, value: NonEmpty }), { default: () => ({}) })
+    }),
+    { default: () => ({ images: {} }) }
   ),
   components: Schema.NonEmptyArray(ComponentSpec),
   snapshot: Schema.optionalWith(Snapshot, { exact: true })

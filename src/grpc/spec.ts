@@ -1,7 +1,19 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import { Either, ParseResult, Schema } from "effect"
-import type { ServiceSpec } from "../domain/Spec.ts"
-import { type ComponentSpecSchema, ServiceSpecSchema, type ServiceSpec as Wire } from "../gen/mcp/v1/mcp_pb.ts"
+import { ServiceSpec } from "../domain/Spec.ts"
+import {
+  type ComponentSpecSchema,
+  type HealthSpec,
+  type RouteSpec,
+  ServiceSpecSchema,
+  type SnapshotSpec,
+  type ServiceSpec as Wire,
+  type ComponentSpec as WireComponent
+} from "../gen/mcp/v1/mcp_pb.ts"
+
+const absent = (text: string) => (text === "" ? {} : undefined)
+const text = <K extends string>(key: K, value: string) => absent(value) ?? { [key]: value }
+const maybe = <K extends string>(key: K, value: unknown) => (value === undefined ? {} : { [key]: value })
 
 /** What is wrong with a message, and where. */
 export interface SpecViolation {
@@ -66,7 +78,7 @@ export const toProto = (spec: ServiceSpec): Wire =>
     tier: spec.tier ?? "",
     node: spec.node ?? "",
     path: spec.path ?? "",
-    buildImages: { ...spec.build?.images },
+    buildImages: { ...spec.build.images },
     components: spec.components.map(componentToProto),
     ...(spec.snapshot === undefined
       ? {}
@@ -79,3 +91,97 @@ export const toProto = (spec: ServiceSpec): Wire =>
           }
         })
   })
+
+const probe = (health: HealthSpec) => {
+  switch (health.probe.case) {
+    case "http":
+      return { http: health.probe.value }
+    case "cmd":
+      return { cmd: health.probe.value.argv }
+    case "tcp":
+      return health.probe.value ? { tcp: true } : {}
+    case undefined:
+      return {}
+  }
+}
+
+// A number is a container port, anything else a route's name.
+const healthPort = (port: string) => maybe("port", port === "" ? undefined : /^\d+$/.test(port) ? Number(port) : port)
+
+const healthFromProto = (health: HealthSpec) => ({
+  ...probe(health),
+  ...healthPort(health.port),
+  interval: Number(health.intervalMs),
+  timeout: Number(health.timeoutMs),
+  retries: health.retries,
+  startPeriod: Number(health.startPeriodMs)
+})
+
+const routeFromProto = (route: RouteSpec) => ({
+  ...text("name", route.name),
+  ...text("mode", route.mode),
+  ...text("hostname", route.hostname),
+  ...maybe("target", route.target),
+  port: route.port,
+  public: route.public
+})
+
+// An entry without "=" is kept whole as a name, which its Schema then refuses.
+const envFromProto = (pairs: ReadonlyArray<string>) =>
+  Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=")
+      return at < 0 ? [`${pair}=`, ""] : [pair.slice(0, at), pair.slice(at + 1)]
+    })
+  )
+
+const componentFromProto = (c: WireComponent) => ({
+  ...text("network", c.network),
+  ...text("user", c.user),
+  ...text("updateOrder", c.updateOrder),
+  ...maybe("memory", c.memoryBytes === undefined ? undefined : Number(c.memoryBytes)),
+  ...maybe("cpus", c.cpus),
+  ...maybe("health", c.health && healthFromProto(c.health)),
+  name: c.name,
+  image: c.image,
+  restart: c.restart,
+  ports: c.ports,
+  volumes: c.volumes,
+  cmd: c.cmd,
+  entrypoint: c.entrypoint,
+  env: envFromProto(c.env),
+  secrets: c.secrets,
+  dependsOn: c.dependsOn,
+  stopTimeout: Number(c.stopTimeoutMs),
+  drainTimeout: Number(c.drainTimeoutMs),
+  settle: Number(c.settleMs),
+  routes: c.routes.map(routeFromProto)
+})
+
+const snapshotFromProto = (snapshot: SnapshotSpec) => ({
+  ...text("method", snapshot.method),
+  ...text("component", snapshot.component),
+  cmd: snapshot.cmd,
+  excludes: snapshot.excludes
+})
+
+// The typed side is checked, defaults and canonical forms included: what arrives was made by a client's Schema, or by
+// nobody's.
+const validate = Schema.validateEither(Schema.typeSchema(ServiceSpec), { errors: "all", onExcessProperty: "error" })
+
+/** The spec that a message carries; each thing wrong with it has its path. Trusts nothing. */
+export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArray<SpecViolation>> =>
+  Either.mapLeft(
+    validate({
+      ...text("comment", message.comment),
+      ...text("tier", message.tier),
+      ...text("node", message.node),
+      ...text("path", message.path),
+      ...maybe("snapshot", message.snapshot && snapshotFromProto(message.snapshot)),
+      name: message.name,
+      active: message.active,
+      build: { images: { ...message.buildImages } },
+      components: message.components.map(componentFromProto)
+    }),
+    (error) => ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path, message }) => ({ path, message }))
+  )

@@ -4,6 +4,7 @@ const words: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
   EISDIR: "it is a folder",
   ENOTDIR: "a part of its path is no folder",
+  EEXIST: "a file is in its way",
   ENOSPC: "the disk is full",
   EROFS: "the file system is read-only"
 }

@@ -138,5 +138,8 @@ export const layer = (dir: string): Layer.Layer<Accounts, StoreTooNew | StoreUna
   const client = SqliteClient.layer({ filename: path }).pipe(
     Layer.catchAllCause((cause) => Layer.fail(unavailable("opened")(Cause.squash(cause))))
   )
-  return Layer.effect(Accounts, make).pipe(Layer.provide(Layer.effectDiscard(migrate(path))), Layer.provide(client))
+  return Layer.effect(Accounts, make).pipe(
+    Layer.provide(Layer.effectDiscard(Effect.retry(migrate(path), whileBusy))),
+    Layer.provide(Layer.retry(client, whileBusy))
+  )
 }

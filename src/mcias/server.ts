@@ -43,26 +43,28 @@ const readBody = (request: IncomingMessage): Effect.Effect<string, Reply> => {
   })
 }
 
-const answer = (response: ServerResponse, reply: Reply) => {
+const answer = (response: ServerResponse, reply: Reply, stopping: boolean) => {
   if (response.headersSent || response.destroyed) return
   const body = `${JSON.stringify(reply.body)}\n`
   response.writeHead(reply.status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
     "cache-control": "no-store",
+    // Or the stop would wait until the client lets go of its idle connection.
+    ...(stopping ? { connection: "close" } : {}),
     ...reply.headers
   })
   response.end(body)
 }
 
-const respond = (api: Api, request: IncomingMessage, response: ServerResponse) => {
+const respond = (api: Api, server: Server, request: IncomingMessage, response: ServerResponse) => {
   // The query is left out everywhere, the log included.
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/"
   const method = request.method ?? "GET"
   return api.handle({ method, path, authorization: request.headers.authorization, body: readBody(request) }).pipe(
     Effect.timed,
     Effect.flatMap(([duration, reply]) => {
-      answer(response, reply)
+      answer(response, reply, !server.listening)
       return Effect.logInfo("request").pipe(
         Effect.annotateLogs({
           method,
@@ -138,7 +140,7 @@ export const serve = (
     })
     server.maxConnections = 1_000
     server.on("request", (request, response) => {
-      run(respond(api, request, response))
+      run(respond(api, server, request, response))
     })
     const port = yield* Effect.acquireRelease(
       Effect.async<number, CannotListen>((resume) => {

@@ -125,7 +125,7 @@ const carryOut = (request: DeployRequest, deployment: string, jobs: ReadonlyArra
         ...(yield* Effect.forEach(stage, (job) => bringUp(spec, job, deployment, emit, started), { concurrency: 4 }))
       )
     }
-    return done
+    return jobs.map((job) => done.find((other) => other.component === job.component) ?? job)
   })
 
 const resultOf = (

@@ -120,6 +120,6 @@ describe("the command line", () => {
       assert.match(own.out, /--dry-run/)
       assert.notInclude(own.out + help.out, "\u001b")
       const nested = yield* mcp(["node", "list", "-h"], world)
-      assert.match(nested.out, /nodes of the config/)
+      assert.match(nested.out, /^Usage: mcp node list\n\nThe nodes and how they are\.\n/)
     }))
 })

@@ -6,7 +6,7 @@ import { live } from "../../src/programs/report.ts"
 import { resolveUnfinished } from "../../src/programs/undo.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { RuntimeRefused, RuntimeUnavailable } from "../../src/services/RuntimeError.ts"
-import { deployed, node, passTime, shop, specOf } from "./support.ts"
+import { asked, deployed, node, passTime, shop, specOf, until } from "./support.ts"
 
 const images = Effect.gen(function* () {
   const control = yield* FakeRuntimeControl
@@ -246,15 +246,14 @@ describe("a deploy", () => {
 
   it.effect("runs one at a time on a service, and tells a second caller who is at it", () =>
     Effect.gen(function* () {
-      yield* images
-      const first = yield* Effect.fork(deployed(shop("1")))
-      yield* Effect.yieldNow()
-      const request = { spec: shop("2"), components: [], force: false, pull: false, noWait: false, actor: "bob" }
-      yield* Effect.iterate("", {
-        while: (tag) => tag !== "ServiceBusy",
-        body: () => Effect.map(Effect.flip(deploy(request, () => Effect.void)), (error) => error._tag)
-      })
-      yield* Fiber.join(first)
+      const control = yield* images
+      yield* control.setLatency("create", 5_000)
+      const first = yield* Effect.fork(deploy(asked(shop("1")), () => Effect.void))
+      yield* until(control.calls, (calls) => calls.some((call) => call.startsWith("create")))
+      const error = yield* Effect.flip(deploy(asked(shop("2")), () => Effect.void))
+      assert.strictEqual(error.message, "a deploy of shop has been under way since 1970-01-01T00:00:00.000Z")
+      yield* passTime(first)
+      assert.strictEqual((yield* Fiber.join(first)).state, "succeeded")
     }).pipe(Effect.provide(node()))
   )
 })
@@ -267,10 +266,7 @@ describe("a deploy that was cut off", () => {
       // The agent dies while the new containers start: the fiber is interrupted and nothing cleans up.
       yield* control.setLatency("start", 5_000)
       const fiber = yield* Effect.fork(deployed(shop("2")))
-      yield* Effect.iterate(false, {
-        while: (begun) => !begun,
-        body: () => Effect.map(control.calls, (calls) => calls.filter((call) => call.startsWith("start")).length > 2)
-      })
+      yield* until(control.calls, (calls) => calls.filter((call) => call.startsWith("start")).length > 2)
       yield* Fiber.interrupt(fiber)
       yield* control.setLatency("start", 0)
       assert.include(yield* containers, "shop-web.prev web:1 exited")

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Layer, Schema, TestClock } from "effect"
+import { Effect, type Fiber, Layer, Schema, TestClock } from "effect"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
@@ -53,26 +53,32 @@ export const shop = (version: string, change: Record<string, unknown> = {}) =>
     ...change
   })
 
+/** A plain request to deploy the whole service. */
+export const asked = (spec: ServiceSpec): DeployRequest => ({
+  spec,
+  components: [],
+  force: false,
+  pull: false,
+  noWait: false,
+  actor: "ada"
+})
+
+/** Lets other fibers run until what they do shows. */
+export const until = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean): Effect.Effect<void> =>
+  Effect.repeat(Effect.zipLeft(read, Effect.yieldNow()), { until: holds }).pipe(Effect.asVoid)
+
 /** Deploys to the end, with the clock running past every wait, and keeps what was told on the way. */
 export const deployed = (spec: ServiceSpec, change: Partial<DeployRequest> = {}) =>
   Effect.gen(function* () {
     const events: Array<DeployEvent> = []
-    const request: DeployRequest = {
-      spec,
-      components: [],
-      force: false,
-      pull: false,
-      noWait: false,
-      actor: "ada",
-      ...change
-    }
+    const request = { ...asked(spec), ...change }
     const fiber = yield* Effect.fork(deploy(request, (event) => Effect.sync(() => void events.push(event))))
     yield* passTime(fiber)
     return { result: yield* fiber, events }
   })
 
 /** Moves the clock until the fiber is done. */
-export const passTime = (fiber: import("effect").Fiber.RuntimeFiber<unknown, unknown>) =>
+export const passTime = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
   Effect.gen(function* () {
     for (let i = 0; i < 2000; i++) {
       if ((yield* fiber.status)._tag === "Done") return

@@ -10,11 +10,13 @@ import { Screen } from "../Screen.ts"
 import { stamp } from "../time.ts"
 
 const username = Options.text("username").pipe(
+  Options.withPseudoName("NAME"),
   Options.withAlias("u"),
   Options.optional,
   Options.withDescription("the account; asked for when absent")
 )
 const passwordFile = Options.text("password-file").pipe(
+  Options.withPseudoName("FILE"),
   Options.optional,
   Options.withDescription("a file that holds the password, for where nobody can type it")
 )

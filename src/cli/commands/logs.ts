@@ -1,6 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt"
-import { Command, Options } from "@effect/cli"
-import { Chunk, Effect, Option, Schema, Stream } from "effect"
+import { Command, HelpDoc, Options, ValidationError } from "@effect/cli"
+import { Chunk, Clock, Effect, Option, Schema, Stream } from "effect"
 import { DurationMillis } from "../../domain/Scalars.ts"
 import type { LogsResponse } from "../../gen/mcp/v1/mcp_pb.ts"
 import { Agents, type NodeConfig } from "../../services/Agents.ts"
@@ -14,35 +14,34 @@ import { date } from "../rows.ts"
 import { Screen } from "../Screen.ts"
 import * as Target from "../target.ts"
 
-/** A duration ago, or a time. */
-const Since = Schema.String.pipe(
-  Schema.filter(
-    (word) =>
-      Schema.decodeUnknownOption(DurationMillis)(word)._tag === "Some" ||
-      (/^\d{4}-\d\d-\d\d/.test(word) && !Number.isNaN(Date.parse(word))) ||
-      `"${word}" is no time: expected a duration such as "10m", or a time such as 2026-01-31T08:00:00Z`
-  )
-)
+const millisOf = Schema.decodeUnknownOption(DurationMillis)
 
-const sinceTime = (word: string, now: Date): Date =>
-  Option.match(Schema.decodeUnknownOption(DurationMillis)(word), {
-    onSome: (millis) => new Date(now.getTime() - millis),
-    onNone: () => new Date(word)
+/** A duration ago, or a time. */
+const sinceTime = (word: string) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const millis = millisOf(word)
+    const time = Option.isSome(millis) ? now - millis.value : /^\d{4}-\d\d-\d\d/.test(word) ? Date.parse(word) : Number.NaN
+    if (!Number.isNaN(time)) return new Date(time)
+    return yield* invalid(`--since ${word}: expected a duration such as "10m", or a time such as 2026-01-31T08:00:00Z`)
   })
 
-const Tail = Schema.Int.pipe(
-  Schema.between(0, 0xffff_ffff, { message: () => "--tail: expected a number of lines, 0 or more" })
-)
+const invalid = (problem: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(problem)))
+
+const lines = (n: number) =>
+  n >= 0 && n <= 0xffff_ffff ? Effect.succeed(n) : invalid(`--tail ${n}: expected a number of lines, 0 or more`)
 
 const options = {
   follow: Options.boolean("follow").pipe(Options.withAlias("f"), Options.withDescription("go on as lines come")),
   tail: Options.integer("tail").pipe(
-    Options.withSchema(Tail),
+    Options.withPseudoName("N"),
+    Options.mapEffect(lines),
     Options.optional,
     Options.withDescription("only the last N lines of each")
   ),
   since: Options.text("since").pipe(
-    Options.withSchema(Since),
+    Options.withPseudoName("T"),
+    Options.mapEffect(sinceTime),
     Options.optional,
     Options.withDescription("only what is newer: 10m, 2h, or a time")
   ),
@@ -92,7 +91,7 @@ export const logs = Command.make(
     const screen = yield* Screen
     const { json } = yield* Globals
     const callOptions = yield* acting
-    const { now, paint } = yield* look
+    const { paint } = yield* look
     const sources = yield* Effect.forEach(
       Target.grouped(targets),
       ({ components, service }) => sourceOf(service, components),
@@ -119,10 +118,7 @@ export const logs = Command.make(
                   component,
                   follow,
                   ...Option.match(tail, { onNone: () => ({}), onSome: (tail) => ({ tail }) }),
-                  ...Option.match(since, {
-                    onNone: () => ({}),
-                    onSome: (word) => ({ since: timestampFromDate(sinceTime(word, now)) })
-                  })
+                  ...Option.match(since, { onNone: () => ({}), onSome: (time) => ({ since: timestampFromDate(time) }) })
                 },
                 callOptions
               )

@@ -1,0 +1,62 @@
+#!/bin/bash
+# Ends the demo and leaves nothing of it behind, in whatever state it is.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+if [[ ! -e $demo ]]; then
+  echo "No demo is here."
+  exit 0
+fi
+fail() {
+  echo "make demo-stop: $*" >&2
+  exit 1
+}
+
+# Processes that name the demo's podman store in their arguments: podman itself, and the monitors of containers.
+users() {
+  { grep -lzxF -- "$store/root" /proc/[0-9]*/cmdline 2>/dev/null || true; } | cut -d / -f 3
+}
+mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$demo/" | sort -r || true; }
+bridges() { sed -n 's/.*"network_interface": "\(.*\)".*/\1/p' "$store"/networks/*.json 2>/dev/null | grep -vx podman0 || true; }
+
+echo "Stopping the demo in $demo"
+end_server mcp-agent
+end_server mcp-mcias
+# A `podman system service` whose agent was killed: the store is to have one user while it is emptied.
+for pid in $(users); do
+  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q ' system service '; then end_process "$pid"; fi
+done
+
+made=$(bridges)
+if [[ -x $demo/bin/podman ]] && "$demo/bin/podman" --version >/dev/null 2>&1; then
+  "$demo/bin/podman" rm --all --force --time 3 >"$demo/stop.log" 2>&1 || cat "$demo/stop.log" >&2
+  "$demo/bin/podman" network prune --force >>"$demo/stop.log" 2>&1 || cat "$demo/stop.log" >&2
+fi
+for pid in $(users); do end_process "$pid"; done
+for mount in $(mounts); do umount "$mount" 2>/dev/null || umount -l "$mount"; done
+
+# What netavark makes once for a whole machine and keeps: gone as well when the demo was the first to need it.
+if [[ -e $demo/first-on-this-host ]] && ! iptables -w -S NETAVARK_FORWARD 2>/dev/null | grep -q '^-A'; then
+  nat() { iptables -w -t nat "$@" 2>/dev/null || true; }
+  nat -D PREROUTING -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT
+  nat -D OUTPUT -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT
+  nat -D POSTROUTING -j NETAVARK-HOSTPORT-MASQ
+  for chain in DNAT MASQ SETMARK; do
+    nat -F "NETAVARK-HOSTPORT-$chain"
+    nat -X "NETAVARK-HOSTPORT-$chain"
+  done
+  filter() { iptables -w "$@" 2>/dev/null || true; }
+  filter -D FORWARD -m comment --comment "netavark firewall plugin rules" -j NETAVARK_FORWARD
+  filter -F NETAVARK_FORWARD
+  filter -X NETAVARK_FORWARD
+fi
+
+left=$(
+  for pid in $(users); do echo "process $pid"; done
+  for bridge in $made; do [[ ! -e /sys/class/net/$bridge ]] || echo "network interface $bridge"; done
+  mounts
+)
+[[ -z $left ]] || fail "these are still there, and $demo is kept: $left"
+if [[ -f $store/link ]]; then rm -f "$(<"$store/link")"; fi
+rm -rf "$demo"
+echo "Stopped: nothing of it is left."

@@ -1,0 +1,53 @@
+import { HttpClientRequest } from "@effect/platform"
+import { Effect, Schema, Stream } from "effect"
+import type { RuntimeEvent } from "../../services/ContainerRuntime.ts"
+import { RuntimeUnavailable } from "../../services/RuntimeError.ts"
+import { type Api, asUnavailable } from "./api.ts"
+
+const Event = Schema.parseJson(
+  Schema.Struct({
+    Action: Schema.String,
+    Actor: Schema.Struct({
+      ID: Schema.String,
+      Attributes: Schema.Record({ key: Schema.String, value: Schema.String })
+    }),
+    time: Schema.Number,
+    timeNano: Schema.optional(Schema.Number)
+  })
+)
+
+const event = ({ Action, Actor, time, timeNano }: typeof Event.Type): RuntimeEvent => {
+  // The labels of the container lie among podman's own attributes.
+  const { name = "", image: _image, podId: _podId, containerExitCode, ...labels } = Actor.Attributes
+  return {
+    at: timeNano === undefined ? time * 1000 : Math.floor(timeNano / 1e6),
+    action: Action,
+    containerId: Actor.ID,
+    containerName: name,
+    // podman sends 0 with every other event.
+    exitCode: Action === "died" ? Number(containerExitCode ?? 0) : undefined,
+    labels
+  }
+}
+
+export const make = (api: Api): Stream.Stream<RuntimeEvent, RuntimeUnavailable> =>
+  api
+    .bytes({
+      operation: "events",
+      request: HttpClientRequest.get("/events").pipe(
+        HttpClientRequest.setUrlParams({ stream: true, filters: JSON.stringify({ type: ["container"] }) })
+      )
+    })
+    .pipe(
+      Stream.catchTag("Refusal", (error) => Stream.fail(asUnavailable(error))),
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.filter((line) => line.trim() !== ""),
+      Stream.mapEffect((line) =>
+        Effect.mapError(
+          Effect.map(Schema.decode(Event)(line), event),
+          (cause) => new RuntimeUnavailable({ operation: "events", why: "podman answered something unexpected", cause })
+        )
+      ),
+      Stream.concat(Stream.fail(new RuntimeUnavailable({ operation: "events", why: "podman closed the connection" })))
+    )

@@ -1,0 +1,94 @@
+import { dirname, join } from "node:path"
+import { Command } from "@effect/cli"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Clock, Effect, Layer, Logger, LogLevel } from "effect"
+import { AgentState } from "../agent/AgentState.ts"
+import { Background } from "../agent/Background.ts"
+import { commands } from "../agent/cli.ts"
+import { serve } from "../agent/serve.ts"
+import type { AgentConfig } from "../domain/AgentConfig.ts"
+import * as HostFolders from "../layers/HostFolders.ts"
+import * as MciasIdentity from "../layers/MciasIdentity.ts"
+import * as NodeProber from "../layers/NodeProber.ts"
+import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
+import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
+import { NodeInfo } from "../services/NodeInfo.ts"
+import { exitCodeOf, reported } from "./main.ts"
+import { ServiceLocks } from "./ServiceLocks.ts"
+import { version } from "./version.ts"
+
+const logging = ({ log }: AgentConfig) =>
+  Layer.merge(
+    Logger.replace(
+      Logger.defaultLogger,
+      Logger.withConsoleError(log.format === "json" ? Logger.jsonLogger : Logger.logfmtLogger)
+    ),
+    Logger.minimumLogLevel(LogLevel.fromLiteral(log.level === "warn" ? "Warning" : levels[log.level]))
+  )
+const levels = { debug: "Debug", info: "Info", warn: "Warning", error: "Error" } as const
+
+const nodeInfo = (config: AgentConfig, file: string) =>
+  Layer.effect(
+    NodeInfo,
+    Effect.map(Clock.currentTimeMillis, (startedAt) => ({
+      node: config.agent.nodeName,
+      version,
+      filesRoot: config.agent.filesRoot,
+      ownPaths: [
+        file,
+        config.database.path,
+        config.server.tlsCert,
+        config.server.tlsKey,
+        config.mcias.caCert,
+        config.runtime.authFile
+      ].filter((path) => path !== undefined),
+      authFile: config.runtime.authFile,
+      startedAt
+    }))
+  )
+
+const runtime = ({ database, runtime }: AgentConfig) =>
+  runtime.socket === undefined
+    ? PodmanRuntime.layerOwned({ stateDir: join(dirname(database.path), "podman") })
+    : PodmanRuntime.layer({ socketPath: runtime.socket.replace(/^unix:\/\//, "") })
+
+const main = (config: AgentConfig, file: string) =>
+  serve({
+    host: config.server.grpcAddr.host,
+    port: config.server.grpcAddr.port,
+    certFile: config.server.tlsCert,
+    keyFile: config.server.tlsKey,
+    policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
+  }).pipe(
+    Effect.provide(
+      Layer.mergeAll(
+        MciasIdentity.layer(config.mcias),
+        runtime(config),
+        HostFolders.layer(config.agent.filesRoot),
+        NodeProber.layer,
+        nodeInfo(config, file),
+        ServiceLocks.Default,
+        AgentState.Default,
+        Background.Default
+      ).pipe(
+        // The lock comes first: a second agent must not touch podman.
+        Layer.provideMerge(SqliteRegistry.layer(config.database.path))
+      )
+    )
+  )
+
+const run = Command.run(commands(main, logging), { name: "mcp-agent", version, executable: "mcp-agent" })
+
+reported("mcp-agent", run(process.argv)).pipe(
+  Effect.provide(NodeContext.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    // Without process.exit, which would cut off what a pipe has not taken yet.
+    teardown: (exit) => {
+      // A daemon that is told to stop has done what it should.
+      process.exitCode = exitCodeOf(exit, 0)
+    }
+  })
+)

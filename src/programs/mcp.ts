@@ -1,0 +1,51 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import { Cause, Effect, Exit, Layer, Logger, LogLevel } from "effect"
+import type { GlobalOptions } from "../cli/Globals.ts"
+import { configPath, readConfig } from "../cli/loadConfig.ts"
+import * as NodeScreen from "../cli/NodeScreen.ts"
+import { runCli } from "../cli/run.ts"
+import { Settings } from "../cli/Settings.ts"
+import * as FileTokenStore from "../layers/FileTokenStore.ts"
+import * as FolderDefinitions from "../layers/FolderDefinitions.ts"
+import * as GrpcAgents from "../layers/GrpcAgents.ts"
+import * as HttpMcias from "../layers/HttpMcias.ts"
+import { version } from "./version.ts"
+
+const INTERRUPTED = 130
+
+const services = (globals: GlobalOptions) =>
+  Layer.unwrapEffect(
+    Effect.map(readConfig(configPath(globals.config, process.env), process.env), ({ config, settings }) =>
+      Layer.mergeAll(
+        Layer.succeed(Settings, settings),
+        FolderDefinitions.layer(config.services.dir),
+        HttpMcias.layer(config.mcias),
+        GrpcAgents.layer.pipe(Layer.provideMerge(FileTokenStore.layer(config.auth.tokenPath)))
+      )
+    )
+  )
+
+const debug = process.env.MCP_DEBUG === "1"
+const colour = !process.env.NO_COLOR && process.env.TERM !== "dumb"
+
+runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
+  Effect.provide(Layer.mergeAll(NodeScreen.layer, NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
+  Effect.provide(
+    Layer.merge(
+      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+      // What a command has to say it says itself.
+      Logger.minimumLogLevel(debug ? LogLevel.Debug : LogLevel.None)
+    )
+  ),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    // Without process.exit, which would cut off what a pipe has not taken yet.
+    teardown: (exit) => {
+      process.exitCode = Exit.isSuccess(exit) ? exit.value : Cause.isInterrupted(exit.cause) ? INTERRUPTED : 1
+    }
+  })
+)

@@ -1,0 +1,243 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Effect, HashMap, Layer, Logger, Ref, Stream } from "effect"
+import { AgentState } from "../../src/agent/AgentState.ts"
+import { Background } from "../../src/agent/Background.ts"
+import { listen } from "../../src/agent/serve.ts"
+import type { Policy } from "../../src/domain/Authorization.ts"
+import { McpAgentService } from "../../src/gen/mcp/v1/mcp_pb.ts"
+import * as GrpcClient from "../../src/grpc/client.ts"
+import { toProto } from "../../src/grpc/spec.ts"
+import { codeName } from "../../src/grpc/status.ts"
+import * as FakeIdentity from "../../src/layers/FakeIdentity.ts"
+import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { Caller } from "../../src/services/Identity.ts"
+import { node, shop } from "../programs/support.ts"
+import { issue, makeCa } from "../support/certs.ts"
+
+const caller = (username: string, ...roles: ReadonlyArray<string>) =>
+  new Caller({
+    account: `id-${username}`,
+    username,
+    accountType: roles.length === 0 ? "system" : "human",
+    roles,
+    expiresAt: Date.now() + 3_600_000
+  })
+const callers = {
+  "ada-token": caller("ada", "user"),
+  "guest-token": caller("eve", "guest"),
+  "ci-token": caller("ci"),
+  "old-token": new Caller({ ...caller("old", "user"), expiresAt: 1 })
+}
+
+const ca = await makeCa()
+const certificate = await issue(ca)
+const anything: Policy = { serviceAccounts: undefined, rules: undefined }
+
+/** An agent with fake podman and fake MCIAS behind its real server, and a client for each token. */
+const agent = (policy: Policy = anything) =>
+  Effect.gen(function* () {
+    const lines = yield* Ref.make<ReadonlyArray<Record<string, unknown>>>([])
+    const logger = Logger.make(({ annotations, message }) => {
+      const entry = { message: String(message), ...Object.fromEntries(HashMap.toEntries(annotations)) }
+      Effect.runSync(Ref.update(lines, (all) => [...all, entry]))
+    })
+    const down = yield* Ref.make(false)
+    const dir = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-agent-"))),
+      (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
+    )
+    const certFile = join(dir, "agent.pem")
+    const keyFile = join(dir, "agent.key")
+    writeFileSync(certFile, certificate.cert)
+    writeFileSync(keyFile, certificate.key)
+    const context = yield* Layer.build(
+      Layer.mergeAll(
+        node(),
+        FakeIdentity.layer(callers, down),
+        AgentState.Default,
+        Background.Default,
+        Logger.replace(Logger.defaultLogger, logger)
+      )
+    )
+    const { server } = yield* Effect.provide(listen({ host: "127.0.0.1", port: 0, certFile, keyFile, policy }), context)
+    const control = yield* Effect.provide(FakeRuntimeControl, context)
+    const state = yield* Effect.provide(AgentState, context)
+    yield* state.set("serving")
+    for (const version of ["1", "2"]) {
+      yield* control.addImage(`localhost/web:${version}`)
+      yield* control.addImage(`localhost/worker:${version}`)
+    }
+    const as = (token: string | undefined) =>
+      GrpcClient.make(McpAgentService, {
+        address: server.address,
+        caCert: ca.cert,
+        metadata: Effect.succeed(token === undefined ? {} : { authorization: `Bearer ${token}` })
+      })
+    const audit = Effect.map(Ref.get(lines), (all) => all.filter((line) => line.message === "rpc"))
+    return { as, audit, control, state, down, lines }
+  })
+
+const quick = { components: [], force: false, pull: false, noWait: false }
+/** A service that settles at once: these tests run on the real clock. */
+const spec = (version: string) => {
+  const full = shop(version)
+  const [first, ...rest] = full.components.map((component) => ({ ...component, settle: 0 }))
+  return toProto({ ...full, components: first ? [first, ...rest] : full.components })
+}
+
+describe("a call to the agent", () => {
+  it.scopedLive.each([
+    ["without a token", undefined, "UNAUTHENTICATED", "TOKEN_MISSING"],
+    ["with an unknown token", "no-such-token", "UNAUTHENTICATED", "TOKEN_INVALID"],
+    ["with an expired token", "old-token", "UNAUTHENTICATED", "TOKEN_EXPIRED"],
+    ["by a guest", "guest-token", "PERMISSION_DENIED", "ACCOUNT_REFUSED"]
+  ] as const)("%s is refused, with a next step, and audited", ([, token, code, reason]) =>
+    Effect.gen(function* () {
+      const { as, audit } = yield* agent()
+      const error = yield* Effect.flip((yield* as(token)).listServices({}))
+      assert.deepStrictEqual([codeName(error.code), error.reason], [code, reason])
+      assert.include(error.nextStep, "mcp login")
+      const [line] = yield* audit
+      assert.deepInclude(line, { method: "/mcp.v1.McpAgentService/ListServices", code, reason })
+    })
+  )
+
+  it.scopedLive("is audited with method, caller, subject, code and time, and never with its token", () =>
+    Effect.gen(function* () {
+      const { as, audit, lines } = yield* agent()
+      const ada = yield* as("ada-token")
+      yield* Stream.runDrain(ada.deploy({ ...quick, spec: spec("1") }))
+      yield* ada.stopService({ service: "shop", component: "web" })
+      const [deploy, stop] = yield* audit
+      assert.deepInclude(deploy, { caller: "ada", account_type: "human", service: "shop", code: "OK" })
+      assert.deepInclude(stop, { caller: "ada", service: "shop", component: "web", code: "OK" })
+      assert.isNumber(stop?.duration_ms)
+      assert.isString(stop?.request_id)
+      assert.notInclude(JSON.stringify(yield* Ref.get(lines)), "ada-token")
+    })
+  )
+
+  it.scopedLive("fails and does not pass while MCIAS is out of reach", () =>
+    Effect.gen(function* () {
+      const { as, down } = yield* agent()
+      yield* Ref.set(down, true)
+      const error = yield* Effect.flip((yield* as("ada-token")).listServices({}))
+      assert.deepStrictEqual([codeName(error.code), error.reason], ["UNAVAILABLE", "IDENTITY_UNAVAILABLE"])
+    })
+  )
+
+  it.scopedLive("needs no token for HealthCheck, which tells the agent's state alone", () =>
+    Effect.gen(function* () {
+      const { as, state } = yield* agent()
+      yield* state.set("booting")
+      const anybody = yield* as(undefined)
+      assert.strictEqual((yield* anybody.healthCheck({})).state, "booting")
+      const error = yield* Effect.flip((yield* as("ada-token")).stopService({ service: "shop" }))
+      assert.strictEqual(error.reason, "BOOTING")
+    })
+  )
+
+  it.scopedLive("is held to [[auth.rules]]: the verb, the service, and what reaches beyond the service", () =>
+    Effect.gen(function* () {
+      const { as } = yield* agent({
+        serviceAccounts: undefined,
+        rules: [{ principals: ["account:ci"], verbs: ["deploy", "read"], services: ["shop"] }]
+      })
+      const ci = yield* as("ci-token")
+      yield* Stream.runDrain(ci.deploy({ ...quick, spec: spec("1") }))
+      const stop = yield* Effect.flip(ci.stopService({ service: "shop" }))
+      assert.strictEqual(stop.message, "ci lacks the verb operate")
+      const other = yield* Effect.flip(Stream.runDrain(ci.deploy({ ...quick, spec: { ...spec("1"), name: "blog" } })))
+      assert.strictEqual(other.message, "ci lacks the verb deploy on blog")
+      const base = spec("1")
+      const [web] = base.components
+      const reaching = { ...base, components: web ? [{ ...web, dependsOn: [], volumes: ["/etc:/etc:ro"] }] : [] }
+      const beyond = yield* Effect.flip(Stream.runDrain(ci.deploy({ ...quick, spec: reaching })))
+      assert.strictEqual(beyond.message, "ci lacks the verb admin on shop, which volume /etc:/etc:ro needs")
+      const ada = yield* Effect.flip((yield* as("ada-token")).listServices({}))
+      assert.strictEqual(ada.reason, "PERMISSION_DENIED")
+    })
+  )
+})
+
+describe("deploying over the wire", () => {
+  it.scopedLive("streams the steps and ends with the result; plan, list and live check agree", () =>
+    Effect.gen(function* () {
+      const { as } = yield* agent()
+      const ada = yield* as("ada-token")
+      const before = yield* ada.plan({ spec: spec("1"), components: [], force: false })
+      assert.deepStrictEqual(
+        before.components.map((c) => c.why),
+        ["new", "new"]
+      )
+      const events = Chunk.toReadonlyArray(yield* Stream.runCollect(ada.deploy({ ...quick, spec: spec("1") })))
+      const last = events.at(-1)?.event
+      assert.strictEqual(last?.case === "result" ? last.value.state : undefined, "succeeded")
+      assert.includeMembers(
+        events.map((e) => e.event.case),
+        ["started", "step", "warning", "result"]
+      )
+      const { services } = yield* ada.listServices({})
+      assert.deepStrictEqual(
+        services.map((s) => [s.name, s.node, s.components.map((c) => c.container)]),
+        [["shop", "rift", ["shop-web", "shop-worker"]]]
+      )
+      const { components } = yield* ada.liveCheck({ service: "shop" })
+      assert.deepStrictEqual(
+        components.map((c) => [c.component, c.version, c.ports]),
+        [
+          ["web", "1", ["127.0.0.1:8080:80"]],
+          ["worker", "1", []]
+        ]
+      )
+    })
+  )
+
+  it.scopedLive("a deploy goes on when its caller goes away", () =>
+    Effect.gen(function* () {
+      const { as, control } = yield* agent()
+      const ada = yield* as("ada-token")
+      yield* control.setLatency("create", 200)
+      // The first event is taken and the call cancelled: the rest happens without anybody listening.
+      yield* Stream.runDrain(Stream.take(ada.deploy({ ...quick, spec: spec("1") }), 1))
+      yield* Effect.repeat(control.containers, {
+        until: (all) => all.length === 2 && all.every((c) => c.state === "running")
+      }).pipe(Effect.timeout("10 seconds"))
+    })
+  )
+
+  it.scopedLive("all that is wrong with a spec comes back at once, by field, and nothing is done", () =>
+    Effect.gen(function* () {
+      const { as, control } = yield* agent()
+      const ada = yield* as("ada-token")
+      const base = spec("1")
+      const broken = {
+        ...base,
+        components: base.components.map((c) => ({ ...c, image: "No Image!", ports: ["99999:80"] }))
+      }
+      const error = yield* Effect.flip(Stream.runDrain(ada.deploy({ ...quick, spec: broken })))
+      assert.strictEqual(codeName(error.code), "INVALID_ARGUMENT")
+      assert.deepStrictEqual(
+        error.violations?.map((v) => v.field).sort(),
+        ["components.0.image", "components.0.ports.0", "components.1.image", "components.1.ports.0"]
+      )
+      assert.deepStrictEqual(yield* control.containers, [])
+    })
+  )
+
+  it.scopedLive("an unknown service is named with its nearest neighbour", () =>
+    Effect.gen(function* () {
+      const { as } = yield* agent()
+      const ada = yield* as("ada-token")
+      yield* Stream.runDrain(ada.deploy({ ...quick, spec: spec("1") }))
+      const error = yield* Effect.flip(ada.stopService({ service: "shpo" }))
+      assert.deepStrictEqual(
+        [codeName(error.code), error.reason, error.service, error.message],
+        ["NOT_FOUND", "SERVICE_NOT_FOUND", "shpo", "no service named shpo on this node; did you mean shop?"]
+      )
+    })
+  )
+})
