@@ -11,7 +11,7 @@ const mayUse = {
   services: ["domain"],
   layers: ["domain", "services", "grpc", "gen"],
   programs: ["domain", "services"],
-  grpc: ["gen"],
+  grpc: ["domain", "gen"],
   gen: [],
   agent: ["domain", "services", "programs", "grpc", "gen"],
   master: ["domain", "services", "programs", "grpc", "gen"],
@@ -26,8 +26,8 @@ const mayUseTypesOf = { services: ["gen", "grpc"] }
 const packages = { domain: ["effect", "smol-toml", "toml-eslint-parser"], services: ["effect"], programs: ["effect"] }
 const builtins = { domain: ["node:crypto"], services: [], programs: [] }
 
-// The mains put everything together.
-const isMain = (file) => /^programs\/mcp[^/]*\.ts$/.test(file)
+// The mains put everything together; main.ts is what they share.
+const isMain = (file) => /^programs\/(mcp[^/]*|main)\.ts$/.test(file)
 const mainsOf = { mcias: "programs/mcp-mcias.ts" }
 
 const isTypeOnly = (node) => {

@@ -25,15 +25,14 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-isolated() {
-  podman --root "$probe/root" --runroot "$probe/run" --tmpdir "$probe/tmp" --network-config-dir "$probe/net" "$@"
-}
+# Not a function: in the background that would be a shell, and killing it would leave podman behind.
+isolated=(podman --root "$probe/root" --runroot "$probe/run" --tmpdir "$probe/tmp" --network-config-dir "$probe/net")
 
 # Over the REST API, as the agent does it: there podman 4.3 passes on the limits of the host wrongly.
 can_run() {
   mkdir -p "$probe/net"
-  tar -C "$probe/rootfs" -c . | isolated import -q - localhost/mcp/probe:1 >/dev/null 2>"$probe/why" || return 1
-  isolated system service --time=0 "unix://$probe/s" >/dev/null 2>"$probe/why" &
+  tar -C "$probe/rootfs" -c . | "${isolated[@]}" import -q - localhost/mcp/probe:1 >/dev/null 2>"$probe/why" || return 1
+  "${isolated[@]}" system service --time=0 "unix://$probe/s" >/dev/null 2>"$probe/why" &
   service=$!
   for _ in $(seq 200); do
     if [ -S "$probe/s" ] || ! kill -0 "$service" 2>/dev/null; then break; fi
@@ -65,10 +64,12 @@ hard() { # the hard limit of a kind, at most $2
   # Both defaults talk to systemd.
   [ -d /run/systemd/system ] || echo 'cgroup_manager = "cgroupfs"'
   [ -S /run/systemd/journal/socket ] || echo 'events_logger = "file"'
-  if [ "$(ulimit -Sn)" != "$(ulimit -Hn)" ] || [ "$(ulimit -Su)" != "$(ulimit -Hu)" ]; then
-    nofile=$(hard -n 1048576)
-    nproc=$(hard -u 65536)
-    # podman 4.3 exchanges soft and hard limits on the REST API, so they have to be the same.
+  nofile=$(hard -n 1048576)
+  # podman lowers its own to pid_max, and what it starts cannot go above that.
+  nproc=$(hard -u "$(cat /proc/sys/kernel/pid_max)")
+  # podman asks for these two numbers by default, and not every root may raise its limits. Where podman 4.3 takes the
+  # limits from the host it exchanges soft and hard on the REST API, so they have to be the same.
+  if [ "$(ulimit -Sn) $(ulimit -Su)" != "$nofile $nproc" ] || [ "$nofile $nproc" != "1048576 4194304" ]; then
     printf '\n[containers]\ndefault_ulimits = ["nofile=%s:%s", "nproc=%s:%s"]\n' "$nofile" "$nofile" "$nproc" "$nproc"
   fi
 } >"$dir/containers.conf"

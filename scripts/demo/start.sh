@@ -42,28 +42,32 @@ version() { sed -i "s#shop-web:[0-9.]*#shop-web:$1#" "$definition"; }
 if [[ -e $demo ]]; then "$repo/scripts/demo/stop.sh"; fi
 
 title "A demo of MCP. All it makes lies in $demo, and 'make demo-stop' removes it."
-mkdir -p "$demo/bin" "$demo/config/services" "$demo/srv" "$store"/{root,run,tmp,networks}
+mkdir -p "$demo/bin" "$demo/config/services" "$demo/srv" "$demo/agent" "$store"/{root,run,tmp,networks}
 iptables -w -S NETAVARK_FORWARD >/dev/null 2>&1 || touch "$demo/first-on-this-host"
 
 title "1. podman, with a store of the demo's own"
-"$repo/scripts/podman-conf.sh" "$store"
+"$repo/scripts/podman-conf.sh" "$store" >/dev/null
+if [[ -e $store/containers.conf ]]; then
+  echo "podman's own defaults cannot run a container on this host. With these settings it can:"
+  sed 's/^/  /' "$store/containers.conf"
+fi
 # Containers of other stores on this host use the locks in shared memory.
 if grep -qs '^\[engine\]' "$store/containers.conf"; then
   sed -i 's/^\[engine\]/&\nlock_type = "file"/' "$store/containers.conf"
 else
   printf '[engine]\nlock_type = "file"\n' >>"$store/containers.conf"
 fi
-runroot=$store/run
-# podman takes no longer one.
-if ((${#runroot} > 50)); then
-  runroot=$(mktemp -u /run/mcp-demo.XXXXXX)
-  echo "$runroot" >"$store/link"
-  ln -s "$store/run" "$runroot"
+# podman takes a --runroot of 50 characters, and a socket's path may have 107: where this folder's is long, by a link.
+short=$demo
+if ((${#demo} > 39)); then
+  short=$(mktemp -u /run/mcp-demo.XXXXXX)
+  echo "$short" >"$demo/link"
+  ln -s "$demo" "$short"
 fi
 cat >"$demo/bin/podman" <<END
 #!/bin/bash
 export CONTAINERS_CONF='$store/containers.conf'
-exec '$(command -v podman)' --root '$store/root' --runroot '$runroot' --tmpdir '$store/tmp' --network-config-dir '$store/networks' "\$@"
+exec '$(command -v podman)' --root '$store/root' --runroot '$short/podman/run' --tmpdir '$store/tmp' --network-config-dir '$store/networks' "\$@"
 END
 chmod 755 "$demo/bin/podman"
 ln -s "$repo"/dist/{mcp,mcp-agent,mcp-mcias} "$demo/bin/"
@@ -100,7 +104,7 @@ grpc_addr = "$agent"
 tls_cert = "$demo/tls/server.pem"
 tls_key = "$demo/tls/server.key"
 [database]
-path = "$demo/mcp.db"
+path = "$short/agent/mcp.db"
 [mcias]
 server_url = "https://$identity"
 ca_cert = "$demo/tls/ca.pem"
@@ -162,7 +166,7 @@ expect 0 mcp plan --exit-code shop
 title "7. What runs now"
 expect 0 mcp ps
 expect 0 podman ps --format 'table {{.Names}}  {{.Image}}  {{.Status}}'
-ours=$(mcp ps --json | json 'doc.components.filter((c) => c.observed === "running").map((c) => c.container).sort().join()')
+ours=$(mcp ps --json | json 'doc.components.filter((c) => c.state === "running").map((c) => c.container).sort().join()')
 theirs=$(podman ps --format '{{.Names}}' | sort | paste -s -d ,)
 [[ $ours == "$theirs" && $ours == shop-web,shop-worker ]] || fail "mcp ps says $ours, podman ps says $theirs"
 output mcp logs shop --tail 4

@@ -57,6 +57,6 @@ left=$(
   mounts
 )
 [[ -z $left ]] || fail "these are still there, and $demo is kept: $left"
-if [[ -f $store/link ]]; then rm -f "$(<"$store/link")"; fi
+if [[ -f $demo/link ]]; then rm -f "$(<"$demo/link")"; fi
 rm -rf "$demo"
 echo "Stopped: nothing of it is left."

@@ -24,7 +24,7 @@ export const hideCursor = `${ESC}[?25l`
 export const showCursor = `${ESC}[?25h`
 
 /** Shortens to a width, the last character an ellipsis. */
-export const fit = (text: string, width: number): string =>
+export const shorten = (text: string, width: number): string =>
   text.length <= width ? text : width <= 1 ? text.slice(0, Math.max(0, width)) : `${text.slice(0, width - 1)}…`
 
 /** What others wrote, fit for one line of a terminal: no control characters. */

@@ -35,7 +35,11 @@ const valued: Readonly<Record<string, Set>> = {
     })
 }
 
-const builtIns: Readonly<Record<string, "help" | "version">> = { "--help": "help", "-h": "help", "--version": "version" }
+const builtIns: Readonly<Record<string, "help" | "version">> = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version"
+}
 
 export const globalNames = [...Object.keys(flags), ...Object.keys(valued), ...Object.keys(builtIns)]
 

@@ -1,7 +1,8 @@
 import { Effect, Either } from "effect"
-import { formatProblem, parseDefinition } from "../domain/Definition.ts"
+import { parseDefinition } from "../domain/Definition.ts"
 import { nearest } from "../domain/nearest.ts"
 import type { ServiceSpec } from "../domain/Spec.ts"
+import { formatProblem } from "../domain/Toml.ts"
 import type { NodeConfig } from "../services/Agents.ts"
 import { ComponentUnknown, DefinitionsInvalid, NoDefinition, UsageError } from "../services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../services/Definitions.ts"
@@ -92,16 +93,18 @@ export const load = ({ chosen, folder }: Selection) =>
       })
     }))
     const good = parsed.flatMap((p) =>
-      Either.isRight(p.result) ? [{ ...p.result.right, components: p.components, file: p.definition.file }] : []
+      Either.isRight(p.result)
+        ? [{ ...p.result.right, components: p.components, file: p.definition.file, text: p.definition.text }]
+        : []
     )
     const bad = parsed.flatMap((p) =>
       Either.isLeft(p.result) ? [{ file: p.definition.file, problems: p.result.left.map(formatProblem) }] : []
     )
     const clashes = collisions(
-      good.map(({ file, spec }) => ({ file, spec })),
+      good,
       folder.flatMap(({ file, service, text }) => {
         const other = parseDefinition({ file, text, expectedName: service })
-        return Either.match(other, { onLeft: () => [], onRight: ({ spec }) => [{ file, spec }] })
+        return Either.match(other, { onLeft: () => [], onRight: ({ spec }) => [{ spec }] })
       })
     )
     const [first, ...rest] = [...bad.flatMap((b) => b.problems), ...clashes.map((c) => c.problem)]
@@ -117,4 +120,3 @@ export const load = ({ chosen, folder }: Selection) =>
       })
     )
   })
-

@@ -125,7 +125,8 @@ const by: { readonly [T in Tag]: By<T> } = {
           "mcp node list shows which nodes answer"
         ),
   ComponentUnknown: (e) => usage(`${e.message}${meant(e.nearest)}`, `mcp status ${e.service}`),
-  NodeUnknown: (e) => usage(`${e.message}${meant(e.nearest)}`, "add it under [[nodes]], or correct the definition's `node`"),
+  NodeUnknown: (e) =>
+    usage(`${e.message}${meant(e.nearest)}`, "add it under [[nodes]], or correct the definition's `node`"),
   NodeAmbiguous: (e) => usage(e.message, 'say which in its definition: node = "…"'),
   NoNodes: (e) => usage(e.message, "add one under [[nodes]] with name, address and ca_cert"),
   DeployFailed: (e) => ({
@@ -143,7 +144,8 @@ const by: { readonly [T in Tag]: By<T> } = {
   LoginRefused: (e) => notAllowed(e.message, "try again, or have the account unlocked"),
   LoginForbidden: (e) => notAllowed(e.message, "ask for the account to be allowed in MCIAS"),
   TotpRequired: (e) => notAllowed(e.message, "mcp login --totp"),
-  MciasUnavailable: (e) => failed(e.message, "check that MCIAS is up, and [mcias] server_url and ca_cert in the config"),
+  MciasUnavailable: (e) =>
+    failed(e.message, "check that MCIAS is up, and [mcias] server_url and ca_cert in the config"),
   TokenMissing: (e) => notAllowed(e.message, "mcp login"),
   TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
   TokenExpired: (e) => notAllowed(e.message, "mcp login"),

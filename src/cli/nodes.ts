@@ -78,7 +78,6 @@ export const askAll = <A, R>(
 export const isRefusal = ({ code }: RpcError): boolean =>
   code === Code.UNAUTHENTICATED || code === Code.PERMISSION_DENIED
 
-
 /** The node could not be asked; anything else is its answer. */
 export const isSilence = (error: RpcError): boolean =>
   isRefusal(error) || error.code === Code.UNAVAILABLE || error.code === Code.DEADLINE_EXCEEDED

@@ -1,7 +1,7 @@
 import { Effect, type Schema } from "effect"
-import { ExitWith } from "../services/CliError.ts"
 import type { RpcError } from "../grpc/status.ts"
 import type { NodeConfig } from "../services/Agents.ts"
+import { ExitWith } from "../services/CliError.ts"
 import { tame } from "./ansi.ts"
 import { Exit, nextStepOf } from "./errors.ts"
 import { Globals } from "./Globals.ts"

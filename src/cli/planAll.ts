@@ -64,7 +64,10 @@ export const renderPlan = (services: ReadonlyArray<Json.PlanService>, paint: Pai
         const [mark, style] = marks[c.action]
         const why = c.why === null || c.action === "unchanged" ? "" : `  (${c.why})`
         return [
-          paint(style, `  ${mark} ${c.component.padEnd(width)}  ${c.action.padEnd(9)}  ${versions(c.from_image, c.to_image)}${why}`.trimEnd()),
+          paint(
+            style,
+            `  ${mark} ${c.component.padEnd(width)}  ${c.action.padEnd(9)}  ${versions(c.from_image, c.to_image)}${why}`.trimEnd()
+          ),
           ...c.changes.map((d) => `      ${d.field}: ${shown(d.from)} → ${shown(d.to)}`)
         ]
       })

@@ -1,6 +1,6 @@
 import { Clock, Effect, Ref, Schedule, type Scope } from "effect"
 import type { DeployResponse } from "../gen/mcp/v1/mcp_pb.ts"
-import { clearBelow, clearLine, fit, hideCursor, type Paint, showCursor, tame, up } from "./ansi.ts"
+import { clearBelow, clearLine, hideCursor, type Paint, shorten, showCursor, tame, up } from "./ansi.ts"
 import { Globals } from "./Globals.ts"
 import { errPaint } from "./output.ts"
 import { action } from "./rows.ts"
@@ -38,9 +38,7 @@ export const advance = (
   now: number
 ): ReadonlyArray<Line> | undefined => {
   const put = (line: Line) =>
-    lines.some((l) => l.label === line.label)
-      ? lines.map((l) => (l.label === line.label ? line : l))
-      : [...lines, line]
+    lines.some((l) => l.label === line.label) ? lines.map((l) => (l.label === line.label ? line : l)) : [...lines, line]
   switch (event.case) {
     case "started":
       return [
@@ -50,7 +48,14 @@ export const advance = (
           .filter((p) => !lines.some((l) => l.label === p.label))
           .map((p): Line => {
             const idle = p.action === "unchanged" || p.action === "orphan"
-            return { label: p.label, step: p.action, state: idle ? "done" : "waiting", message: "", since: now, tookMs: 0 }
+            return {
+              label: p.label,
+              step: p.action,
+              state: idle ? "done" : "waiting",
+              message: "",
+              since: now,
+              tookMs: 0
+            }
           })
       ]
     case "step": {
@@ -63,7 +68,13 @@ export const advance = (
     }
     case "pull": {
       const before = lines.find((l) => l.label === name(event.value.component))
-      const base = before ?? { label: name(event.value.component), step: "pull", state: "running", since: now, tookMs: 0 }
+      const base = before ?? {
+        label: name(event.value.component),
+        step: "pull",
+        state: "running",
+        since: now,
+        tookMs: 0
+      }
       return put({ ...base, message: event.value.message })
     }
     default:
@@ -75,12 +86,16 @@ const marks = { waiting: " ", done: "✓", failed: "✗" } as const
 const colours = { waiting: "dim", running: "cyan", done: "green", failed: "red" } as const
 
 /** One line of the live view. */
-export const draw = (line: Line, at: { now: number; frame: number; widths: readonly [number, number]; columns: number }, paint: Paint) => {
+export const draw = (
+  line: Line,
+  at: { now: number; frame: number; widths: readonly [number, number]; columns: number },
+  paint: Paint
+) => {
   const mark = line.state === "running" ? (FRAMES[at.frame % FRAMES.length] ?? " ") : marks[line.state]
   const elapsed = line.state === "running" ? at.now - line.since : line.tookMs
   const time = line.state === "waiting" || (line.state === "done" && line.tookMs === 0) ? "" : took(elapsed)
   const rest = `${line.label.padEnd(at.widths[0])}  ${line.step.padEnd(at.widths[1])}  ${time.padStart(6)}  ${tame(line.message)}`
-  return `${paint(colours[line.state], mark)} ${fit(rest.trimEnd(), Math.max(10, at.columns - 3))}`
+  return `${paint(colours[line.state], mark)} ${shorten(rest.trimEnd(), Math.max(10, at.columns - 3))}`
 }
 
 const live = Effect.gen(function* () {

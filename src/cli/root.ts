@@ -12,21 +12,7 @@ import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
 
 export const root = Command.make("mcp").pipe(
-  Command.withSubcommands([
-    login,
-    whoami,
-    deploy,
-    plan,
-    undeploy,
-    stop,
-    start,
-    restart,
-    list,
-    ps,
-    status,
-    logs,
-    node
-  ])
+  Command.withSubcommands([login, whoami, deploy, plan, undeploy, stop, start, restart, list, ps, status, logs, node])
 )
 
 /** Command words by group, in the order of the help: what a line may start with. */

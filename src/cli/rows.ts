@@ -1,6 +1,13 @@
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt"
 import * as State from "../domain/State.ts"
-import { Action, type ComponentInfo, DesiredState, type LiveComponent, ObservedState, type ServiceStatus } from "../gen/mcp/v1/mcp_pb.ts"
+import {
+  Action,
+  type ComponentInfo,
+  DesiredState,
+  type LiveComponent,
+  ObservedState,
+  type ServiceStatus
+} from "../gen/mcp/v1/mcp_pb.ts"
 import type { RpcError } from "../grpc/status.ts"
 import type { Style } from "./ansi.ts"
 import { driftOf } from "./drift.ts"
@@ -104,9 +111,17 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 export const sorted = <A extends { readonly service: string; readonly component: string; readonly node: string }>(
   rows: ReadonlyArray<A>
 ): ReadonlyArray<A> =>
-  [...rows].sort((a, b) => compare(a.service, b.service) || compare(a.component, b.component) || compare(a.node, b.node))
+  [...rows].sort(
+    (a, b) => compare(a.service, b.service) || compare(a.component, b.component) || compare(a.node, b.node)
+  )
 
-export const unreachable = ({ error, node }: { readonly node: { readonly name: string }; readonly error: RpcError }) => ({
+export const unreachable = ({
+  error,
+  node
+}: {
+  readonly node: { readonly name: string }
+  readonly error: RpcError
+}) => ({
   node: node.name,
   reason: error.reason,
   message: error.detail
@@ -124,7 +139,11 @@ const styles: Record<State.ObservedState, Style | undefined> = {
 /** An observed state as a cell; what is stopped on purpose is no reason for alarm. */
 export const stateCell = (
   state: State.ObservedState,
-  more: { readonly desired?: State.DesiredState; readonly exitCode?: number | null; readonly health?: string | null } = {}
+  more: {
+    readonly desired?: State.DesiredState
+    readonly exitCode?: number | null
+    readonly health?: string | null
+  } = {}
 ): Cell => ({
   text:
     state === "exited" && more.exitCode != null

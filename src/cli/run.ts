@@ -136,8 +136,6 @@ export const runCli = <R>(argv: ReadonlyArray<string>, options: RunOptions<R>) =
     if (brokenPipe(exit.cause)) return 0
     if (Cause.isInterruptedOnly(exit.cause)) return yield* Effect.interrupt
     const failure = Cause.failureOption(exit.cause)
-    const said = Option.isSome(failure)
-      ? printFailure(failure.value, command)
-      : printDefect(exit.cause, options.debug)
+    const said = Option.isSome(failure) ? printFailure(failure.value, command) : printDefect(exit.cause, options.debug)
     return yield* Effect.provideService(said, Globals, globals)
   })

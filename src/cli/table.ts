@@ -1,4 +1,4 @@
-import { fit, type Paint, type Style } from "./ansi.ts"
+import { type Paint, type Style, shorten } from "./ansi.ts"
 
 export type Cell = string | { readonly text: string; readonly style: Style | undefined }
 
@@ -8,7 +8,8 @@ const NARROWEST = 6
 const textOf = (cell: Cell) => (typeof cell === "string" ? cell : cell.text)
 const shown = (cell: Cell) => textOf(cell) || "-"
 
-const total = (widths: ReadonlyArray<number>) => widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
+const total = (widths: ReadonlyArray<number>) =>
+  widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
 
 /** The widest column gives way first, so that short ones stay whole. */
 const shrink = (natural: ReadonlyArray<number>, available: number): ReadonlyArray<number> => {
@@ -34,7 +35,7 @@ export const table = (
   const line = (cells: ReadonlyArray<Cell>, style?: Style) =>
     cells
       .map((cell, column) => {
-        const text = fit(shown(cell), widths[column] ?? 0)
+        const text = shorten(shown(cell), widths[column] ?? 0)
         const padding = column === cells.length - 1 ? "" : " ".repeat((widths[column] ?? 0) - text.length + GAP)
         return paint(style ?? (typeof cell === "string" ? undefined : cell.style), text) + padding
       })

@@ -26,9 +26,7 @@ const one = Args.text({ name: "target" }).pipe(
   Args.mapEffect((word) => {
     const [service, component, ...rest] = word.split("/")
     const good = isName(service) && (component === undefined || isComponent(component)) && rest.length === 0
-    return good
-      ? Effect.succeed<Target>({ service, component })
-      : refuse(word, "<service> or <service>/<component>")
+    return good ? Effect.succeed<Target>({ service, component }) : refuse(word, "<service> or <service>/<component>")
   }),
   Args.withDescription("<service> or <service>/<component>")
 )
@@ -49,5 +47,8 @@ export const grouped = (
     if (component === undefined) found.set(service, "all")
     else if (before !== "all") found.set(service, (before ?? new Set()).add(component))
   }
-  return [...found].map(([service, components]) => ({ service, components: components === "all" ? [] : [...components] }))
+  return [...found].map(([service, components]) => ({
+    service,
+    components: components === "all" ? [] : [...components]
+  }))
 }

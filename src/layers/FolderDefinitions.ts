@@ -9,7 +9,10 @@ const SUFFIX = ".toml"
 
 const attempt = <A>(path: string, read: () => Promise<A>) =>
   Effect.tryPromise({ try: read, catch: (error) => error }).pipe(
-    Effect.mapError((error) => ({ missing: isMissing(error), error: new DefinitionsUnreadable({ path, why: whyNot(error) }) }))
+    Effect.mapError((error) => ({
+      missing: isMissing(error),
+      error: new DefinitionsUnreadable({ path, why: whyNot(error) })
+    }))
   )
 
 const open1 = (file: string) =>

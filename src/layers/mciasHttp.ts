@@ -209,7 +209,7 @@ const connector =
       callback(error instanceof Error ? error : new Error(String(error)), null)
       return
     }
-    Undici.buildConnector({ ca })(options, callback)
+    Undici.buildConnector({ ca, minVersion })(options, callback)
   }
 
 /** TLS 1.3 only, to servers that the given authority vouches for; answers beyond 64 KiB are cut. */

@@ -40,12 +40,17 @@ runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
       Logger.minimumLogLevel(debug ? LogLevel.Debug : LogLevel.None)
     )
   ),
+  Effect.flatMap((exitCode) =>
+    Effect.sync(() => {
+      process.exitCode = exitCode
+    })
+  ),
   NodeRuntime.runMain({
     disableErrorReporting: true,
     disablePrettyLogger: true,
     // Without process.exit, which would cut off what a pipe has not taken yet.
     teardown: (exit) => {
-      process.exitCode = Exit.isSuccess(exit) ? exit.value : Cause.isInterrupted(exit.cause) ? INTERRUPTED : 1
+      if (Exit.isFailure(exit)) process.exitCode = Cause.isInterrupted(exit.cause) ? INTERRUPTED : 1
     }
   })
 )

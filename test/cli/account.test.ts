@@ -28,12 +28,18 @@ describe("login", () => {
   it.effect("asks on a terminal and stores the token", () =>
     Effect.gen(function* () {
       const seen: Array<readonly [string, string, string | undefined]> = []
-      const ran = yield* mcp(["login"], { tty: true, answers: ["admin", "hunter2"], token: undefined, mcias: accepting(seen) })
+      const ran = yield* mcp(["login"], {
+        tty: true,
+        answers: ["admin", "hunter2"],
+        token: undefined,
+        mcias: accepting(seen)
+      })
       assert.deepStrictEqual([ran.code, ran.out], [0, "logged in as admin until 2026-12-25T12:00:00Z\n"])
       assert.deepStrictEqual(ran.questions, ["Username: ", "Password of admin: "])
       assert.deepStrictEqual(seen, [["admin", "hunter2", undefined]])
       assert.strictEqual(ran.token, "fresh")
-    }))
+    })
+  )
 
   it.effect("takes the password from a file", () =>
     Effect.gen(function* () {
@@ -42,10 +48,18 @@ describe("login", () => {
       const ran = yield* mcp(argv, { mcias: accepting(seen) })
       assert.deepStrictEqual([ran.code, seen], [0, [["admin", "hunter2", undefined]]])
       const json = yield* mcp([...argv, "--json"], { mcias: accepting([]) })
-      assert.deepStrictEqual(json.json, { account: "admin", expires_at: "2026-12-25T12:00:00.000Z", token_path: "/home/me/token" })
+      assert.deepStrictEqual(json.json, {
+        account: "admin",
+        expires_at: "2026-12-25T12:00:00.000Z",
+        token_path: "/home/me/token"
+      })
       const missing = yield* mcp(["login", "--username", "admin", "--password-file", "/none"], { mcias: accepting([]) })
-      assert.deepStrictEqual([missing.code, missing.err.split("\n")[0]], [2, "mcp: the password file /none cannot be read"])
-    }))
+      assert.deepStrictEqual(
+        [missing.code, missing.err.split("\n")[0]],
+        [2, "mcp: the password file /none cannot be read"]
+      )
+    })
+  )
 
   it.effect("without a terminal and a file says what to give", () =>
     Effect.gen(function* () {
@@ -56,7 +70,8 @@ describe("login", () => {
       )
       const nobody = yield* mcp(["login"], { mcias: accepting([]) })
       assert.match(nobody.err, /no terminal to ask for the user name/)
-    }))
+    })
+  )
 
   it.effect("asks for a TOTP code when the account has one", () =>
     Effect.gen(function* () {
@@ -65,21 +80,31 @@ describe("login", () => {
       const ran = yield* mcp(["login", "--username", "admin"], { ...world, answers: ["hunter2", "123456"] })
       assert.strictEqual(ran.code, 0)
       assert.deepStrictEqual(seen.at(-1), ["admin", "hunter2", "123456"])
-      const piped = yield* mcp(["login", "--username", "admin", "--password-file", passwordFile()], { mcias: accepting([], true) })
-      assert.deepStrictEqual([piped.code, piped.err], [5, "mcp: admin needs a TOTP code to log in\n  next: mcp login --totp\n"])
-    }))
+      const piped = yield* mcp(["login", "--username", "admin", "--password-file", passwordFile()], {
+        mcias: accepting([], true)
+      })
+      assert.deepStrictEqual(
+        [piped.code, piped.err],
+        [5, "mcp: admin needs a TOTP code to log in\n  next: mcp login --totp\n"]
+      )
+    })
+  )
 
   it.effect("a refusal exits with 5, an absent MCIAS with 1, and the old token stays", () =>
     Effect.gen(function* () {
       const argv = ["login", "--username", "admin", "--password-file", passwordFile()]
-      const refused = yield* mcp(argv, { token: "old", mcias: { login: () => new LoginRefused({ username: "admin" }) } })
+      const refused = yield* mcp(argv, {
+        token: "old",
+        mcias: { login: () => new LoginRefused({ username: "admin" }) }
+      })
       assert.deepStrictEqual([refused.code, refused.token], [5, "old"])
       const down = new MciasUnavailable({ server: "https://m:8443", why: "connection refused" })
       const ran = yield* mcp(argv, { mcias: { login: () => down } })
       assert.strictEqual(ran.code, 1)
       assert.match(ran.err, /^mcp: MCIAS at https:\/\/m:8443 could not be asked: connection refused\n {2}next: /)
       assert.notInclude(ran.err + refused.err, readFileSync(argv[4] ?? "", "utf8").trim())
-    }))
+    })
+  )
 })
 
 describe("whoami", () => {
@@ -92,15 +117,24 @@ describe("whoami", () => {
       )
       const json = yield* mcp(["whoami", "--json"])
       assert.deepStrictEqual(json.json, {
-        account: "admin", id: "5b0a", type: "human", roles: ["admin", "user"],
-        expires_at: "2026-12-01T00:00:00.000Z", expires_in_ms: 475_200_000
+        account: "admin",
+        id: "5b0a",
+        type: "human",
+        roles: ["admin", "user"],
+        expires_at: "2026-12-01T00:00:00.000Z",
+        expires_in_ms: 475_200_000
       })
-    }))
+    })
+  )
 
   it.effect("without a token, or with an expired one, exits with 5", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* mcp(["whoami"], { token: undefined })).code, 5)
       const ran = yield* mcp(["whoami"], { mcias: { validate: () => new TokenExpired({ expiredAt: 0 }) } })
-      assert.deepStrictEqual([ran.code, ran.err], [5, "mcp: the token expired at 1970-01-01T00:00:00.000Z\n  next: mcp login\n"])
-    }))
+      assert.deepStrictEqual(
+        [ran.code, ran.err],
+        [5, "mcp: the token expired at 1970-01-01T00:00:00.000Z\n  next: mcp login\n"]
+      )
+    })
+  )
 })

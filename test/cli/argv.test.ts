@@ -43,7 +43,10 @@ describe("global options", () => {
 })
 
 describe("the command line", () => {
-  const rift = agent({ liveCheck: liveReply(live({ component: "api" })), listServices: listReply(info("web", { name: "api" })) })
+  const rift = agent({
+    liveCheck: liveReply(live({ component: "api" })),
+    listServices: listReply(info("web", { name: "api" }))
+  })
   const world = { agents: { rift } }
 
   it.effect("takes --json before and after the command", () =>
@@ -51,7 +54,8 @@ describe("the command line", () => {
       const before = yield* mcp(["--json", "ps"], world)
       const after = yield* mcp(["ps", "--json"], world)
       assert.deepStrictEqual([before.code, before.json], [0, after.json])
-    }))
+    })
+  )
 
   it.effect("takes a config named like a command", () =>
     Effect.gen(function* () {
@@ -65,17 +69,29 @@ describe("the command line", () => {
       })
       assert.strictEqual(config, "plan")
       assert.notStrictEqual(ran.code, 2)
-    }))
+    })
+  )
 
   it.effect("never takes an unknown option for a target", () =>
     Effect.gen(function* () {
-      for (const argv of [["stop", "--frce"], ["stop", "web", "--frce"], ["stop", "--frce", "web"], ["logs", "web", "-x"], ["deploy", "--forse", "web"], ["undeploy", "--yess", "web"], ["ps", "--frce"], ["ps", "web"], ["--frce", "ps"]]) {
+      for (const argv of [
+        ["stop", "--frce"],
+        ["stop", "web", "--frce"],
+        ["stop", "--frce", "web"],
+        ["logs", "web", "-x"],
+        ["deploy", "--forse", "web"],
+        ["undeploy", "--yess", "web"],
+        ["ps", "--frce"],
+        ["ps", "web"],
+        ["--frce", "ps"]
+      ]) {
         const ran = yield* mcp(argv, world)
         assert.strictEqual(ran.code, 2, argv.join(" "))
         assert.match(ran.err, /^mcp: .*(--frce|-x|--forse|--yess|web).*\n {2}next: mcp .*--help\n$/, argv.join(" "))
         assert.strictEqual(ran.out, "")
       }
-    }))
+    })
+  )
 
   it.effect("says what is wrong with a target", () =>
     Effect.gen(function* () {
@@ -84,12 +100,16 @@ describe("the command line", () => {
         assert.strictEqual(ran.code, 2, word)
         assert.include(ran.err, "is not a target: expected <service> or <service>/<component>", word)
       }
-    }))
+    })
+  )
 
   it.effect("names the nearest command", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["deplyo", "web"], world)
-      assert.deepStrictEqual([ran.code, ran.err], [2, "mcp: unknown command deplyo; did you mean deploy?\n  next: mcp --help\n"])
+      assert.deepStrictEqual(
+        [ran.code, ran.err],
+        [2, "mcp: unknown command deplyo; did you mean deploy?\n  next: mcp --help\n"]
+      )
       const bogus = yield* mcp(["bogus", "--help"], world)
       assert.deepStrictEqual([bogus.code, bogus.out], [2, ""])
       const group = yield* mcp(["node", "bogus"], world)
@@ -98,13 +118,18 @@ describe("the command line", () => {
       assert.deepStrictEqual([bare.code, bare.err], [2, "mcp: node needs one of: list\n  next: mcp --help\n"])
       const missing = yield* mcp(["stop"], world)
       assert.deepStrictEqual([missing.code, missing.out], [2, ""])
-    }))
+    })
+  )
 
   it.effect("refuses words behind -- that the command has no use for", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["stop", "web", "--", "--version"], world)
-      assert.deepStrictEqual([ran.code, ran.err], [2, "mcp: mcp stop takes nothing after --\n  next: mcp stop --help\n"])
-    }))
+      assert.deepStrictEqual(
+        [ran.code, ran.err],
+        [2, "mcp: mcp stop takes nothing after --\n  next: mcp stop --help\n"]
+      )
+    })
+  )
 
   it.effect("--version and --help need no config, and have no colours in a pipe", () =>
     Effect.gen(function* () {
@@ -121,5 +146,6 @@ describe("the command line", () => {
       assert.notInclude(own.out + help.out, "\u001b")
       const nested = yield* mcp(["node", "list", "-h"], world)
       assert.match(nested.out, /^Usage: mcp node list\n\nThe nodes and how they are\.\n/)
-    }))
+    })
+  )
 })

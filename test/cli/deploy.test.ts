@@ -35,7 +35,14 @@ const step = (name: string, state: string, durationMs = 0n, message = ""): Event
 })
 const warning = (message: string): Event => ({ case: "warning", value: { component: "api", message } })
 const components = [
-  { component: "api", action: pb.Action.REPLACE, fromImage: image("v1"), toImage: image("v2"), durationMs: 1340n, containerId: "c1" },
+  {
+    component: "api",
+    action: pb.Action.REPLACE,
+    fromImage: image("v1"),
+    toImage: image("v2"),
+    durationMs: 1340n,
+    containerId: "c1"
+  },
   { component: "worker", action: pb.Action.UNCHANGED, fromImage: image("v2"), toImage: image("v2") }
 ]
 const succeeded: Event = {
@@ -67,13 +74,22 @@ const deploying = (events: ReadonlyArray<Event>, requests: Array<Partial<pb.Depl
     }
   })
 
-const fine = [started, step("pull", "running"), step("pull", "done", 320n), step("ready", "done", 1020n, "http 200"), succeeded]
+const fine = [
+  started,
+  step("pull", "running"),
+  step("pull", "done", 320n),
+  step("ready", "done", 1020n, "http 200"),
+  succeeded
+]
 
 describe("deploy", () => {
   it.effect("tells finished steps as plain lines in a pipe, and the outcome on stdout", () =>
     Effect.gen(function* () {
       const requests: Array<Partial<pb.DeployRequest>> = []
-      const ran = yield* mcp(["deploy", "web"], { agents: { rift: deploying(fine, requests) }, definitions: { web: toml("web") } })
+      const ran = yield* mcp(["deploy", "web"], {
+        agents: { rift: deploying(fine, requests) },
+        definitions: { web: toml("web") }
+      })
       assert.strictEqual(ran.code, 0)
       assert.strictEqual(ran.err, "api  pull  320ms\napi  ready  1.0s  http 200\n")
       assert.strictEqual(
@@ -89,16 +105,22 @@ describe("deploy", () => {
       assert.deepInclude(requests[0], { components: [], force: false, pull: false, noWait: false })
       assert.strictEqual(requests[0]?.spec?.name, "web")
       assert.strictEqual(requests[0]?.spec?.components.length, 2)
-    }))
+    })
+  )
 
   it.effect("redraws its lines in place on a terminal", () =>
     Effect.gen(function* () {
-      const ran = yield* mcp(["deploy", "web"], { agents: { rift: deploying(fine) }, definitions: { web: toml("web") }, tty: true })
+      const ran = yield* mcp(["deploy", "web"], {
+        agents: { rift: deploying(fine) },
+        definitions: { web: toml("web") },
+        tty: true
+      })
       assert.strictEqual(ran.code, 0)
       assert.isTrue(ran.err.startsWith("\u001b[?25l") && ran.err.endsWith("\u001b[?25h"), JSON.stringify(ran.err))
       assert.match(ran.err, /api +ready +1\.0s {2}http 200/)
       assert.match(ran.err, /worker +unchanged/)
-    }))
+    })
+  )
 
   it.effect("hands its options and components over", () =>
     Effect.gen(function* () {
@@ -106,7 +128,8 @@ describe("deploy", () => {
       const world = { agents: { rift: deploying(fine, requests) }, definitions: { web: toml("web") } }
       yield* mcp(["deploy", "web/api", "--force", "--pull", "--no-wait"], world)
       assert.deepInclude(requests[0], { components: ["api"], force: true, pull: true, noWait: true })
-    }))
+    })
+  )
 
   it.effect("--json is one document, and --quiet leaves the steps out", () =>
     Effect.gen(function* () {
@@ -117,10 +140,28 @@ describe("deploy", () => {
       assert.deepStrictEqual(ran.json, {
         services: [
           {
-            service: "web", node: "rift", deployment: "01JD", state: "succeeded", duration_ms: 1500,
+            service: "web",
+            node: "rift",
+            deployment: "01JD",
+            state: "succeeded",
+            duration_ms: 1500,
             components: [
-              { component: "api", action: "replace", from_image: image("v1"), to_image: image("v2"), duration_ms: 1340, container_id: "c1" },
-              { component: "worker", action: "unchanged", from_image: image("v2"), to_image: image("v2"), duration_ms: 0, container_id: null }
+              {
+                component: "api",
+                action: "replace",
+                from_image: image("v1"),
+                to_image: image("v2"),
+                duration_ms: 1340,
+                container_id: "c1"
+              },
+              {
+                component: "worker",
+                action: "unchanged",
+                from_image: image("v2"),
+                to_image: image("v2"),
+                duration_ms: 0,
+                container_id: null
+              }
             ],
             warnings: ["api: latest is no version"],
             failure: null
@@ -128,7 +169,8 @@ describe("deploy", () => {
         ]
       })
       assert.strictEqual(ran.err, "warning: api: latest is no version\n")
-    }))
+    })
+  )
 
   it.effect("gone back says why, the last lines, what runs now and what to do", () =>
     Effect.gen(function* () {
@@ -155,7 +197,8 @@ describe("deploy", () => {
         "services[0].failure.last_logs": ["starting", "panic: no config"]
       })
       assert.strictEqual(json.code, 1)
-    }))
+    })
+  )
 
   it.effect("says that the agent goes on when the connection is lost", () =>
     Effect.gen(function* () {
@@ -169,7 +212,8 @@ describe("deploy", () => {
       const ran = yield* mcp(["deploy", "web"], { agents: { rift }, definitions: { web: toml("web") } })
       assert.strictEqual(ran.code, 1)
       assert.match(ran.err, /now: not known: rift goes on with the deployment by itself\n {2}next: mcp status web\n$/)
-    }))
+    })
+  )
 
   it.effect("many services go side by side; one that fails stops no other", () =>
     Effect.gen(function* () {
@@ -180,17 +224,30 @@ describe("deploy", () => {
       assert.match(ran.out, /^deployed web on rift/)
       assert.match(ran.err, /^web\/api {2}pull/m)
       assert.match(ran.err, /^mcp: deploy db failed on orion: cannot reach/m)
-    }))
+    })
+  )
 
   it.effect("a guest is refused with 5", () =>
     Effect.gen(function* () {
-      const guest = new RpcError({ code: Code.PERMISSION_DENIED, reason: "ACCOUNT_REFUSED", detail: "eve: guests may do nothing", nextStep: "log in with another account: mcp login" })
-      const ran = yield* mcp(["deploy", "web"], { agents: { rift: agent({ deploy: () => Stream.fail(guest) }) }, definitions: { web: toml("web") } })
+      const guest = new RpcError({
+        code: Code.PERMISSION_DENIED,
+        reason: "ACCOUNT_REFUSED",
+        detail: "eve: guests may do nothing",
+        nextStep: "log in with another account: mcp login"
+      })
+      const ran = yield* mcp(["deploy", "web"], {
+        agents: { rift: agent({ deploy: () => Stream.fail(guest) }) },
+        definitions: { web: toml("web") }
+      })
       assert.deepStrictEqual(
         [ran.code, ran.err],
-        [5, "mcp: deploy web failed on rift: eve: guests may do nothing\n  next: log in with another account: mcp login\n"]
+        [
+          5,
+          "mcp: deploy web failed on rift: eve: guests may do nothing\n  next: log in with another account: mcp login\n"
+        ]
       )
-    }))
+    })
+  )
 })
 
 describe("definitions", () => {
@@ -209,7 +266,8 @@ describe("definitions", () => {
         assert.match(ran.err, /^\/defs\/db\.toml:\d+:\d+: /m)
         assert.match(ran.err, /^mcp: \d+ problems in 2 definitions; nothing was sent$/m)
       }
-    }))
+    })
+  )
 
   it.effect("of others do not matter, unless a container's name would be taken twice", () =>
     Effect.gen(function* () {
@@ -224,7 +282,8 @@ describe("definitions", () => {
       const refused = yield* mcp(["deploy", "a"], { agents: { rift: refuse }, definitions: named })
       assert.strictEqual(refused.code, 2, refused.err)
       assert.match(refused.err, /a-b-c/)
-    }))
+    })
+  )
 
   it.effect("that are not there: the nearest is named", () =>
     Effect.gen(function* () {
@@ -233,22 +292,33 @@ describe("definitions", () => {
         [ran.code, ran.err],
         [2, "mcp: there is no definition /defs/wbe.toml; did you mean web?\n  next: write it, or name a file with -f\n"]
       )
-      const component = yield* mcp(["deploy", "web/apo"], { agents: { rift: refuse }, definitions: { web: toml("web") } })
-      assert.deepStrictEqual([component.code, component.err.split("\n")[0]], [
-        2,
-        "mcp: service web has no component apo; it has api, worker; did you mean api?"
-      ])
-    }))
+      const component = yield* mcp(["deploy", "web/apo"], {
+        agents: { rift: refuse },
+        definitions: { web: toml("web") }
+      })
+      assert.deepStrictEqual(
+        [component.code, component.err.split("\n")[0]],
+        [2, "mcp: service web has no component apo; it has api, worker; did you mean api?"]
+      )
+    })
+  )
 
   it.effect("choose the node, which must be known", () =>
     Effect.gen(function* () {
-      const unknown = yield* mcp(["deploy", "web"], { agents: { rift: refuse }, definitions: { web: toml("web", 'node = "rfit"') } })
+      const unknown = yield* mcp(["deploy", "web"], {
+        agents: { rift: refuse },
+        definitions: { web: toml("web", 'node = "rfit"') }
+      })
       assert.strictEqual(unknown.code, 2)
       assert.match(unknown.err, /belongs on node rfit, which the config does not have; did you mean rift\?/)
-      const unclear = yield* mcp(["deploy", "web"], { agents: { orion: refuse, rift: refuse }, definitions: { web: toml("web") } })
+      const unclear = yield* mcp(["deploy", "web"], {
+        agents: { orion: refuse, rift: refuse },
+        definitions: { web: toml("web") }
+      })
       assert.strictEqual(unclear.code, 2)
       assert.match(unclear.err, /any of the nodes orion, rift/)
-    }))
+    })
+  )
 
   it.effect("must be chosen clearly", () =>
     Effect.gen(function* () {
@@ -258,7 +328,8 @@ describe("definitions", () => {
       }
       const none = yield* mcp(["deploy", "--all"], { agents: { rift: refuse } })
       assert.match(none.err, /there are no definitions in \/defs/)
-    }))
+    })
+  )
 })
 
 describe("plan", () => {
@@ -270,7 +341,11 @@ describe("plan", () => {
             components: changes
               ? [
                   {
-                    component: "api", action: pb.Action.REPLACE, fromImage: image("v1"), toImage: image("v2"), why: "the definition changed",
+                    component: "api",
+                    action: pb.Action.REPLACE,
+                    fromImage: image("v1"),
+                    toImage: image("v2"),
+                    why: "the definition changed",
                     changes: [{ field: "memory", from: "", to: "512m" }]
                   },
                   { component: "worker", action: pb.Action.CREATE, toImage: image("v2") }
@@ -297,14 +372,19 @@ describe("plan", () => {
       )
       assert.deepStrictEqual([ran.code, ran.err], [0, "warning: latest is no version\n"])
       assert.strictEqual((yield* mcp(["deploy", "web", "--dry-run"], world(true))).out, ran.out)
-      assert.strictEqual((yield* mcp(["plan"], world(false))).out, "web on rift: nothing to do\n  = api  unchanged  v2\n")
-    }))
+      assert.strictEqual(
+        (yield* mcp(["plan"], world(false))).out,
+        "web on rift: nothing to do\n  = api  unchanged  v2\n"
+      )
+    })
+  )
 
   it.effect("--exit-code tells changes by 3", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* mcp(["plan", "--exit-code"], world(true))).code, 3)
       assert.strictEqual((yield* mcp(["plan", "web", "--exit-code"], world(false))).code, 0)
-    }))
+    })
+  )
 
   it.effect("prints JSON", () =>
     Effect.gen(function* () {
@@ -315,5 +395,6 @@ describe("plan", () => {
         "services[0].components[0].changes": [{ field: "memory", from: "", to: "512m" }],
         "services[0].components[1].from_image": null
       })
-    }))
+    })
+  )
 })

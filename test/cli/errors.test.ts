@@ -30,7 +30,16 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   NodeAmbiguous: [new Cli.NodeAmbiguous({ service: "web", nodes: ["rift", "orion"] }), 2],
   NoNodes: [new Cli.NoNodes({ configFile: "/c" }), 2],
   DeployFailed: [
-    new Cli.DeployFailed({ service: "web", node: "rift", component: "api", reason: "EXITED_1", why: "w", nextStep: "n", lastLogs: ["l"], now: "so" }),
+    new Cli.DeployFailed({
+      service: "web",
+      node: "rift",
+      component: "api",
+      reason: "EXITED_1",
+      why: "w",
+      nextStep: "n",
+      lastLogs: ["l"],
+      now: "so"
+    }),
     1
   ],
   Declined: [new Cli.Declined(), 1],
@@ -62,7 +71,8 @@ describe("every error", () => {
 describe("a failed call", () => {
   for (const code of Object.values(Code).filter((c): c is Code => typeof c === "number" && c !== Code.OK)) {
     it(`${codeName(code)} has an exit code`, () => {
-      const expected = code === Code.UNAUTHENTICATED || code === Code.PERMISSION_DENIED ? 5 : code === Code.INVALID_ARGUMENT ? 2 : 1
+      const expected =
+        code === Code.UNAUTHENTICATED || code === Code.PERMISSION_DENIED ? 5 : code === Code.INVALID_ARGUMENT ? 2 : 1
       assert.strictEqual(report(rpc(code), "stop").exitCode, expected)
     })
   }
@@ -77,7 +87,10 @@ describe("a failed call", () => {
   })
   it("shows violations below, and nothing that could drive the terminal", () => {
     const r = report(
-      rpc(Code.INVALID_ARGUMENT, "SPEC_INVALID", { detail: "2 problems\u001b[2J", violations: [{ field: "components[0].image", description: "bad" }] }),
+      rpc(Code.INVALID_ARGUMENT, "SPEC_INVALID", {
+        detail: "2 problems\u001b[2J",
+        violations: [{ field: "components[0].image", description: "bad" }]
+      }),
       "deploy"
     )
     assert.strictEqual(r.line, "deploy failed on rift: 2 problems")
@@ -92,4 +105,5 @@ it.effect("a bug is one line, without a stack trace", () =>
       [ran.code, ran.err],
       [1, "mcp: internal error: Error: oops\n  next: run it again with MCP_DEBUG=1 and report what it prints\n"]
     )
-  }))
+  })
+)

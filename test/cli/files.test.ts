@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -30,7 +39,8 @@ describe("the token file", () => {
       assert.strictEqual(mode(path), 0o600)
       assert.strictEqual(Redacted.value(yield* read(path)), "two")
       assert.deepStrictEqual(readdirSync(join(path, "..")), ["token"])
-    }))
+    })
+  )
 
   it.effect("that others can read is refused with the command that mends it", () =>
     Effect.gen(function* () {
@@ -44,7 +54,8 @@ describe("the token file", () => {
         assert.deepStrictEqual([exitCode, next], [5, `chmod 600 ${path}`])
         assert.notInclude(error.message, "secret")
       }
-    }))
+    })
+  )
 
   it.effect("that is missing or empty means: not logged in", () =>
     Effect.gen(function* () {
@@ -54,7 +65,8 @@ describe("the token file", () => {
       assert.strictEqual((yield* Effect.flip(read(path)))._tag, "NotLoggedIn")
       yield* write(path, "not a\ntoken")
       assert.strictEqual((yield* Effect.flip(read(path)))._tag, "TokenUnreadable")
-    }))
+    })
+  )
 
   it.effect("that cannot be written says why", () =>
     Effect.gen(function* () {
@@ -62,7 +74,8 @@ describe("the token file", () => {
       writeFileSync(path, "")
       const error = yield* Effect.flip(write(join(path, "token"), "x"))
       assert.deepStrictEqual([error._tag, error.why], ["TokenNotStored", "a file is in its way"])
-    }))
+    })
+  )
 })
 
 describe("the folder of definitions", () => {
@@ -72,7 +85,8 @@ describe("the folder of definitions", () => {
   it.effect("is read by name; other files and hidden ones are none", () =>
     Effect.gen(function* () {
       const dir = folder()
-      for (const name of ["web.toml", "db.toml", "README.md", ".web.toml.swp", ".hidden.toml"]) writeFileSync(join(dir, name), name)
+      for (const name of ["web.toml", "db.toml", "README.md", ".web.toml.swp", ".hidden.toml"])
+        writeFileSync(join(dir, name), name)
       const all = yield* using(dir, (d) => d.all)
       assert.deepStrictEqual(all, [
         { service: "db", file: join(dir, "db.toml"), text: "db.toml" },
@@ -82,7 +96,8 @@ describe("the folder of definitions", () => {
       assert.deepStrictEqual(yield* using(join(dir, "none"), (d) => d.all), [])
       const error = yield* Effect.flip(using(dir, (d) => d.open(join(dir, "none.toml"))))
       assert.strictEqual(error.message, `${join(dir, "none.toml")} cannot be read: no such file`)
-    }))
+    })
+  )
 
   it.effect("is written whole: the mode and a link stay", () =>
     Effect.gen(function* () {
@@ -98,5 +113,6 @@ describe("the folder of definitions", () => {
       const error = yield* Effect.flip(using(dir, (d) => d.save({ service: "x", file: join(dir, "x.toml"), text: "" })))
       assert.strictEqual(error._tag, "DefinitionNotSaved")
       assert.isFalse(existsSync(join(dir, "x.toml")))
-    }))
+    })
+  )
 })

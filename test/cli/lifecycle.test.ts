@@ -42,7 +42,9 @@ const acting = (calls: Array<string>, changed = true) => {
     },
     restartService: (r) => {
       record("restart")(r)
-      return Effect.succeed(create(pb.RestartServiceResponseSchema, { components: reply(outcomes(pb.ObservedState.RUNNING), r) }))
+      return Effect.succeed(
+        create(pb.RestartServiceResponseSchema, { components: reply(outcomes(pb.ObservedState.RUNNING), r) })
+      )
     },
     undeployService: (r) => {
       record("undeploy")(r)
@@ -64,14 +66,16 @@ describe("stop and start", () => {
       const started = yield* mcp(["start", "web"], { agents: { rift: acting(calls) }, definitions: { web: STOPPED } })
       assert.strictEqual(started.files.get("web"), TOML)
       assert.deepStrictEqual(calls, ["stop web", "start web"])
-    }))
+    })
+  )
 
   it.effect("said twice is no error and changes nothing", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["stop", "web"], { agents: { rift: acting([], false) }, definitions: { web: STOPPED } })
       assert.deepStrictEqual([ran.code, ran.out, ran.err], [0, "web on rift: already stopped\n", ""])
       assert.strictEqual(ran.files.get("web"), STOPPED)
-    }))
+    })
+  )
 
   it.effect("of a component leave the file alone and say what the next deploy does", () =>
     Effect.gen(function* () {
@@ -79,15 +83,12 @@ describe("stop and start", () => {
       const ran = yield* mcp(["stop", "web/api"], { agents: { rift: acting(calls) }, definitions: { web: TOML } })
       assert.deepStrictEqual(
         [ran.code, ran.out, ran.err],
-        [
-          0,
-          "stopped web on rift: api\n",
-          "the next deploy of web starts web/api again: its definition is unchanged\n"
-        ]
+        [0, "stopped web on rift: api\n", "the next deploy of web starts web/api again: its definition is unchanged\n"]
       )
       assert.strictEqual(ran.files.get("web"), TOML)
       assert.deepStrictEqual(calls, ["stop web/api"])
-    }))
+    })
+  )
 
   it.effect("without a local file only warn", () =>
     Effect.gen(function* () {
@@ -96,7 +97,8 @@ describe("stop and start", () => {
         [ran.code, ran.err],
         [0, "warning: there is no definition /defs/web.toml to set active = false in\n"]
       )
-    }))
+    })
+  )
 
   it.effect("do not touch the file when the agent refuses", () =>
     Effect.gen(function* () {
@@ -105,7 +107,8 @@ describe("stop and start", () => {
       assert.strictEqual(ran.code, 1)
       assert.match(ran.err, /^mcp: stop web failed on rift: no service named web/)
       assert.strictEqual(ran.files.get("web"), TOML)
-    }))
+    })
+  )
 
   it.effect("print JSON", () =>
     Effect.gen(function* () {
@@ -117,13 +120,15 @@ describe("stop and start", () => {
         ],
         edited_files: ["/defs/web.toml"]
       })
-    }))
+    })
+  )
 
   it.effect("--quiet leaves the confirmation out", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["stop", "web", "-q"], { agents: { rift: acting([]) }, definitions: { web: TOML } })
       assert.deepStrictEqual([ran.code, ran.out, ran.err], [0, "", ""])
-    }))
+    })
+  )
 })
 
 describe("which node", () => {
@@ -148,7 +153,8 @@ describe("which node", () => {
       const unclear = yield* mcp(["restart", "web"], { agents })
       assert.strictEqual(unclear.code, 2)
       assert.match(unclear.err, /could be meant for any of the nodes orion, rift/)
-    }))
+    })
+  )
 
   it.effect("else the one that has it", () =>
     Effect.gen(function* () {
@@ -163,7 +169,8 @@ describe("which node", () => {
       )
       const unsure = yield* mcp(["restart", "wbe"], { agents: { ...agents, vega: dead("vega") } })
       assert.match(unsure.err, /as far as can be told: vega did not answer; did you mean web\?/)
-    }))
+    })
+  )
 
   it.effect("that cannot be reached is a failure: exit code 1", () =>
     Effect.gen(function* () {
@@ -174,7 +181,8 @@ describe("which node", () => {
         "mcp: stop web failed on rift: cannot reach rift.example:9444: connect ECONNREFUSED\n" +
           "  next: check that rift and its agent are up, and its address in the config\n"
       )
-    }))
+    })
+  )
 
   it.effect("many targets go on when one fails, and every failure is told", () =>
     Effect.gen(function* () {
@@ -189,7 +197,8 @@ describe("which node", () => {
       assert.strictEqual(ran.out, "restarted web on rift: api, worker\n")
       assert.match(ran.err, /restart db failed on orion/)
       assert.match(ran.err, /restart mail failed on orion/)
-    }))
+    })
+  )
 })
 
 describe("undeploy", () => {
@@ -203,7 +212,8 @@ describe("undeploy", () => {
       const yes = yield* mcp(["undeploy", "web", "--no-color"], { ...world, answers: ["y"] })
       assert.deepStrictEqual([yes.code, yes.out], [0, "undeployed web on rift: removed web-api, web-worker\n"])
       assert.strictEqual(yes.files.get("web"), STOPPED)
-    }))
+    })
+  )
 
   it.effect("without a terminal needs --yes, before or after the name", () =>
     Effect.gen(function* () {
@@ -222,5 +232,6 @@ describe("undeploy", () => {
         removed: ["web-api", "web-worker"],
         edited_file: "/defs/web.toml"
       })
-    }))
+    })
+  )
 })

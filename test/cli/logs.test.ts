@@ -29,11 +29,14 @@ describe("logs", () => {
   it.effect("of one component come as they are", () =>
     Effect.gen(function* () {
       const requests: Array<Request> = []
-      const ran = yield* mcp(["logs", "web/api", "--tail", "5", "--since", "10m", "-f"], { agents: { rift: logging(requests) } })
+      const ran = yield* mcp(["logs", "web/api", "--tail", "5", "--since", "10m", "-f"], {
+        agents: { rift: logging(requests) }
+      })
       assert.deepStrictEqual([ran.code, ran.out, ran.err], [0, "web api says hello\n", ""])
       assert.deepInclude(requests[0], { service: "web", component: "api", follow: true, tail: 5 })
       assert.strictEqual(requests[0]?.since?.seconds, ago(600).seconds)
-    }))
+    })
+  )
 
   it.effect("of more are prefixed in columns", () =>
     Effect.gen(function* () {
@@ -43,7 +46,8 @@ describe("logs", () => {
       assert.strictEqual(lone.out, "web web says hello\n")
       const colour = yield* mcp(["logs", "web"], { agents: { rift: logging([], "api", "worker") }, tty: true })
       assert.include(colour.out, "\u001b[36mapi    |\u001b[0m web api")
-    }))
+    })
+  )
 
   it.effect("of many targets are merged, with the service in the prefix", () =>
     Effect.gen(function* () {
@@ -52,21 +56,34 @@ describe("logs", () => {
         "db/db   | 2026-11-25T11:59:59.000Z db db says hello",
         "web/api | 2026-11-25T11:59:59.000Z web api says hello"
       ])
-    }))
+    })
+  )
 
   it.effect("--json is one object a line", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["logs", "web", "--json"], { agents: { rift: logging([], "api", "worker") } })
-      const rows = ran.out.trimEnd().split("\n").map((text) => JSON.parse(text))
+      const rows = ran.out
+        .trimEnd()
+        .split("\n")
+        .map((text) => JSON.parse(text))
       assert.deepStrictEqual(rows[0], {
-        service: "web", component: "api", node: "rift", at: "2026-11-25T11:59:59.000Z", stream: "stdout", line: "web api says hello"
+        service: "web",
+        component: "api",
+        node: "rift",
+        at: "2026-11-25T11:59:59.000Z",
+        stream: "stdout",
+        line: "web api says hello"
       })
       assert.lengthOf(rows, 2)
-    }))
+    })
+  )
 
   it.effect("of an unknown service, or a dead node, fail with 1", () =>
     Effect.gen(function* () {
-      const rift = agent({ getServiceStatus: () => Effect.fail(notFound("wbe")), logs: () => Stream.fail(notFound("wbe")) })
+      const rift = agent({
+        getServiceStatus: () => Effect.fail(notFound("wbe")),
+        logs: () => Stream.fail(notFound("wbe"))
+      })
       for (const target of ["wbe", "wbe/api"]) {
         const ran = yield* mcp(["logs", target], { agents: { rift } })
         assert.strictEqual(ran.code, 1)
@@ -74,12 +91,14 @@ describe("logs", () => {
       }
       const ran = yield* mcp(["logs", "web/api"], { agents: { rift: dead("rift") } })
       assert.match(ran.err, /^mcp: logs web failed on rift: cannot reach/)
-    }))
+    })
+  )
 
   it.effect("end quietly when nobody reads any more", () =>
     Effect.gen(function* () {
       const rift = agent({ logs: () => Stream.die(new BrokenPipe()) })
       const ran = yield* mcp(["logs", "web/api"], { agents: { rift } })
       assert.deepStrictEqual([ran.code, ran.err], [0, ""])
-    }))
+    })
+  )
 })

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { strip } from "../../src/cli/ansi.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import { agent, ago, dead, info, listReply, live, liveReply, mcp, notFound } from "./support.ts"
@@ -12,7 +13,9 @@ const rift = agent({
     live({ component: "worker", observed: pb.ObservedState.EXITED, exitCode: 1, restarts: 3 }),
     live({ component: "api", ports: ["127.0.0.1:18080->80/tcp"], containerId: "c0ffee" })
   ),
-  listServices: listReply(info("web", { name: "api", container: "web-api" }, { name: "worker", observed: pb.ObservedState.EXITED }))
+  listServices: listReply(
+    info("web", { name: "api", container: "web-api" }, { name: "worker", observed: pb.ObservedState.EXITED })
+  )
 })
 
 describe("ps", () => {
@@ -28,7 +31,8 @@ describe("ps", () => {
         )
       )
       assert.deepStrictEqual([ran.code, ran.err], [0, ""])
-    }))
+    })
+  )
 
   it.effect("prints one JSON document", () =>
     Effect.gen(function* () {
@@ -36,19 +40,44 @@ describe("ps", () => {
       assert.deepStrictEqual(ran.json, {
         components: [
           {
-            service: "web", component: "api", node: "rift", container: "web-api", container_id: "c0ffee", desired: "running",
-            state: "running", health: null, exit_code: null, image: "docker.io/library/web:v1", version: "v1",
-            started_at: "2026-11-25T11:57:41.000Z", uptime_ms: 139000, restarts: 0, ports: ["127.0.0.1:18080->80/tcp"]
+            service: "web",
+            component: "api",
+            node: "rift",
+            container: "web-api",
+            container_id: "c0ffee",
+            desired: "running",
+            state: "running",
+            health: null,
+            exit_code: null,
+            image: "docker.io/library/web:v1",
+            version: "v1",
+            started_at: "2026-11-25T11:57:41.000Z",
+            uptime_ms: 139000,
+            restarts: 0,
+            ports: ["127.0.0.1:18080->80/tcp"]
           },
           {
-            service: "web", component: "worker", node: "rift", container: "web-worker", container_id: null, desired: "running",
-            state: "exited", health: null, exit_code: 1, image: "docker.io/library/web:v1", version: "v1",
-            started_at: "2026-11-25T11:57:41.000Z", uptime_ms: null, restarts: 3, ports: []
+            service: "web",
+            component: "worker",
+            node: "rift",
+            container: "web-worker",
+            container_id: null,
+            desired: "running",
+            state: "exited",
+            health: null,
+            exit_code: 1,
+            image: "docker.io/library/web:v1",
+            version: "v1",
+            started_at: "2026-11-25T11:57:41.000Z",
+            uptime_ms: null,
+            restarts: 3,
+            ports: []
           }
         ],
         unreachable_nodes: []
       })
-    }))
+    })
+  )
 
   it.effect("shows an unreachable node as a row, the others whole, and exits with 4", () =>
     Effect.gen(function* () {
@@ -66,11 +95,16 @@ describe("ps", () => {
       const json = yield* mcp(["--json", "ps"], { agents: { orion: dead("orion"), rift } })
       assert.deepInclude(json.json, {
         unreachable_nodes: [
-          { node: "orion", reason: "NODE_UNREACHABLE", message: "cannot reach orion.example:9444: connect ECONNREFUSED" }
+          {
+            node: "orion",
+            reason: "NODE_UNREACHABLE",
+            message: "cannot reach orion.example:9444: connect ECONNREFUSED"
+          }
         ]
       })
       assert.strictEqual(json.code, 4)
-    }))
+    })
+  )
 
   it.effect("says so when nothing runs", () =>
     Effect.gen(function* () {
@@ -80,22 +114,32 @@ describe("ps", () => {
       assert.strictEqual(two.code, 4)
       assert.match(two.err, /^nothing runs on rift\n/)
       assert.match(two.out, /orion +unreachable/)
-    }))
+    })
+  )
 
   it.effect("is fitted to the terminal's width, and coloured there only", () =>
     Effect.gen(function* () {
       const ran = yield* mcp(["ps"], { agents: { rift }, tty: true, columns: 60 })
-      const plain = ran.out.replace(/\u001b\[\d+m/g, "").trimEnd().split("\n")
-      assert.isTrue(plain.every((line) => line.length <= 60), ran.out)
+      const plain = strip(ran.out).trimEnd().split("\n")
+      assert.isTrue(
+        plain.every((line) => line.length <= 60),
+        ran.out
+      )
       const wide = yield* mcp(["ps"], { agents: { rift }, tty: true })
       assert.include(wide.out, "\u001b[32mrunning\u001b[0m")
       const bare = yield* mcp(["ps", "--no-color"], { agents: { rift }, tty: true })
       assert.notInclude(bare.out, "\u001b")
-    }))
+    })
+  )
 
   it.effect("with a token that no node accepts exits with 5", () =>
     Effect.gen(function* () {
-      const expired = new RpcError({ code: Code.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", detail: "the token expired", nextStep: "x" })
+      const expired = new RpcError({
+        code: Code.UNAUTHENTICATED,
+        reason: "TOKEN_EXPIRED",
+        detail: "the token expired",
+        nextStep: "x"
+      })
       const ran = yield* mcp(["ps"], { agents: { rift: agent({ liveCheck: () => Effect.fail(expired) }) } })
       assert.deepStrictEqual(
         [ran.code, ran.out, ran.err],
@@ -106,13 +150,16 @@ describe("ps", () => {
         [none.code, none.err],
         [5, "mcp: not logged in: there is no token at /home/me/token\n  next: mcp login\n"]
       )
-    }))
+    })
+  )
 })
 
 describe("list", () => {
   it.effect("shows the registries of all nodes", () =>
     Effect.gen(function* () {
-      const ran = yield* mcp(["list"], { agents: { rift, orion: agent({ listServices: listReply(info("db", { name: "db" })) }) } })
+      const ran = yield* mcp(["list"], {
+        agents: { rift, orion: agent({ listServices: listReply(info("db", { name: "db" })) }) }
+      })
       assert.strictEqual(
         ran.out,
         lines(
@@ -126,7 +173,8 @@ describe("list", () => {
       assert.deepNestedInclude(json.json, { "components[0].component": "api", "components[1].observed": "exited" })
       const none = yield* mcp(["list"], { agents: { rift: agent({ listServices: listReply() }) } })
       assert.deepStrictEqual([none.code, none.err], [0, "no services on rift\n"])
-    }))
+    })
+  )
 })
 
 describe("status", () => {
@@ -139,7 +187,9 @@ describe("status", () => {
     deployments: [{ id: "01J", state: "rolled_back", actor: "admin", startedAt: ago(60), error: "api: exited with 1" }]
   })
   const reply = (...services: ReadonlyArray<pb.ServiceStatus>) =>
-    agent({ getServiceStatus: () => Effect.succeed(create(pb.GetServiceStatusResponseSchema, { services: [...services] })) })
+    agent({
+      getServiceStatus: () => Effect.succeed(create(pb.GetServiceStatusResponseSchema, { services: [...services] }))
+    })
 
   it.effect("shows a service whole", () =>
     Effect.gen(function* () {
@@ -155,16 +205,21 @@ describe("status", () => {
         )
       )
       assert.strictEqual(ran.code, 0)
-    }))
+    })
+  )
 
   it.effect("--exit-code tells drift by 3", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* mcp(["status", "--exit-code", "web"], { agents: { rift: reply(web) } })).code, 3)
-      const well = create(pb.ServiceStatusSchema, { info: info("web", { name: "api" }), live: [live({ component: "api" })] })
+      const well = create(pb.ServiceStatusSchema, {
+        info: info("web", { name: "api" }),
+        live: [live({ component: "api" })]
+      })
       const ran = yield* mcp(["status", "web", "--exit-code"], { agents: { rift: reply(well) } })
       assert.strictEqual(ran.code, 0)
       assert.match(ran.out, /^web on rift: running as desired\n/)
-    }))
+    })
+  )
 
   it.effect("asks all nodes without a service, and survives a dead one", () =>
     Effect.gen(function* () {
@@ -179,7 +234,8 @@ describe("status", () => {
       })
       const human = yield* mcp(["status"], { agents: { orion: dead("orion"), rift: reply(web) } })
       assert.match(human.out, /\norion: unreachable\n$/)
-    }))
+    })
+  )
 
   it.effect("an unknown service is an error that says which is near", () =>
     Effect.gen(function* () {
@@ -195,7 +251,8 @@ describe("status", () => {
           )
         ]
       )
-    }))
+    })
+  )
 })
 
 describe("node list", () => {
@@ -205,7 +262,12 @@ describe("node list", () => {
         nodeStatus: () =>
           Effect.succeed(
             create(pb.NodeStatusResponseSchema, {
-              node: "rift", version: "0.1.0", arch: "amd64", role: "worker", services: 2, runtime: { available: true, version: "4.3.1" }
+              node: "rift",
+              version: "0.1.0",
+              arch: "amd64",
+              role: "worker",
+              services: 2,
+              runtime: { available: true, version: "4.3.1" }
             })
           )
       })
@@ -220,6 +282,10 @@ describe("node list", () => {
         )
       )
       const json = yield* mcp(["node", "list", "--json"], { agents: { rift } })
-      assert.deepNestedInclude(json.json, { "nodes[0].status": "ready", "nodes[0].last_seen": "2026-11-25T12:00:00.000Z" })
-    }))
+      assert.deepNestedInclude(json.json, {
+        "nodes[0].status": "ready",
+        "nodes[0].last_seen": "2026-11-25T12:00:00.000Z"
+      })
+    })
+  )
 })

@@ -3,8 +3,8 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { plain, strip } from "../../src/cli/ansi.ts"
 import { defaults, Globals } from "../../src/cli/Globals.ts"
-import { advance, draw } from "../../src/cli/progress.ts"
 import * as Progress from "../../src/cli/progress.ts"
+import { advance, draw } from "../../src/cli/progress.ts"
 import { Screen } from "../../src/cli/Screen.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 
@@ -13,7 +13,13 @@ const event = (event: MessageInitShape<typeof pb.DeployResponseSchema>["event"])
 
 const started = event({
   case: "started",
-  value: { deployment: "01J", plan: [{ component: "api", action: pb.Action.CREATE }, { component: "worker", action: pb.Action.UNCHANGED }] }
+  value: {
+    deployment: "01J",
+    plan: [
+      { component: "api", action: pb.Action.CREATE },
+      { component: "worker", action: pb.Action.UNCHANGED }
+    ]
+  }
 })
 const step = (component: string, step: string, state: string, durationMs = 0n, message = "") =>
   event({ case: "step", value: { component, step, state, durationMs, message } })
@@ -22,13 +28,21 @@ const at = { now: 1640, frame: 0, widths: [6, 9] as const, columns: 44 }
 
 it("a component has one line, which follows its steps", () => {
   const name = (component: string) => component
-  const events = [started, step("api", "pull", "running"), event({ case: "pull", value: { component: "api", image: "x", message: "12 of 30 MB" } })]
-  const lines = events.reduce<ReadonlyArray<Parameters<typeof draw>[0]>>((all, e) => advance(all, name, e, 1000) ?? all, [])
-  assert.deepStrictEqual(lines.map((line) => draw(line, at, plain)), [
-    "⠋ api     pull        640ms  12 of 30 MB",
-    "✓ worker  unchanged"
-  ])
-  const done = advance(lines, name, step("api", "ready", "failed", 2300n, "exited with 1\u001b[2J and much more"), 3000) ?? []
+  const events = [
+    started,
+    step("api", "pull", "running"),
+    event({ case: "pull", value: { component: "api", image: "x", message: "12 of 30 MB" } })
+  ]
+  const lines = events.reduce<ReadonlyArray<Parameters<typeof draw>[0]>>(
+    (all, e) => advance(all, name, e, 1000) ?? all,
+    []
+  )
+  assert.deepStrictEqual(
+    lines.map((line) => draw(line, at, plain)),
+    ["⠋ api     pull        640ms  12 of 30 MB", "✓ worker  unchanged"]
+  )
+  const done =
+    advance(lines, name, step("api", "ready", "failed", 2300n, "exited with 1\u001b[2J and much more"), 3000) ?? []
   assert.strictEqual(draw(done[0] as never, at, plain), "✗ api     ready        2.3s  exited with 1 a…")
 })
 
@@ -37,7 +51,10 @@ it.effect("the live view spins, and is drawn over itself", () =>
     let err = ""
     const screen = Layer.succeed(Screen, {
       out: () => Effect.void,
-      err: (text) => Effect.sync(() => void (err += text)),
+      err: (text) =>
+        Effect.sync(() => {
+          err += text
+        }),
       outIsTty: true,
       errIsTty: true,
       canAsk: true,
@@ -59,4 +76,5 @@ it.effect("the live view spins, and is drawn over itself", () =>
     // Three rows leave room for one line: the one under way.
     assert.notMatch(text, /web\/worker/)
     assert.include(err, "\u001b[1A")
-  }))
+  })
+)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { fit, plain, strip, tame } from "../../src/cli/ansi.ts"
+import { plain, shorten, strip, tame } from "../../src/cli/ansi.ts"
 import { table } from "../../src/cli/table.ts"
 import { grouped } from "../../src/cli/target.ts"
 import { took, uptime } from "../../src/cli/time.ts"
@@ -34,17 +34,26 @@ it("durations keep milliseconds while they are short", () => {
 describe("table", () => {
   const look = { paint: plain, width: Number.MAX_SAFE_INTEGER }
   it("aligns columns, shows empty cells as -, and ends lines without blanks", () => {
-    assert.deepStrictEqual(table(["A", "LONGER"], [["wide cell", ""], ["x", "y"]], look), [
-      "A          LONGER",
-      "wide cell  -",
-      "x          y"
-    ])
+    assert.deepStrictEqual(
+      table(
+        ["A", "LONGER"],
+        [
+          ["wide cell", ""],
+          ["x", "y"]
+        ],
+        look
+      ),
+      ["A          LONGER", "wide cell  -", "x          y"]
+    )
   })
   it("takes the width from the widest column first", () => {
     const rows = [["web", "a-very-long-image-reference:v1", "ok"]]
     for (const width of [20, 25, 30]) {
       const lines = table(["SVC", "IMAGE", "ST"], rows, { ...look, width })
-      assert.isTrue(lines.every((line) => line.length <= width), lines.join("\n"))
+      assert.isTrue(
+        lines.every((line) => line.length <= width),
+        lines.join("\n")
+      )
       assert.match(lines[1] ?? "", /^web {2}a-very-l?.*… {2}ok$/)
     }
   })
@@ -53,7 +62,7 @@ describe("table", () => {
 it("text of others cannot drive the terminal", () => {
   assert.strictEqual(tame("a\u001b[2Jb\r\nc\u0007"), "ab c ")
   assert.strictEqual(strip("\u001b[31mred\u001b[0m \u001b]8;;http://x\u0007link\u001b]8;;\u0007"), "red link")
-  assert.strictEqual(fit("abcdef", 4), "abc…")
+  assert.strictEqual(shorten("abcdef", 4), "abc…")
 })
 
 it("targets of one service are one group, and the whole service swallows its components", () => {

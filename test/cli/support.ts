@@ -9,10 +9,10 @@ import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
+import { NotLoggedIn } from "../../src/services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
 import { Caller } from "../../src/services/Identity.ts"
 import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
-import { NotLoggedIn } from "../../src/services/CliError.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 
 export const nodeNamed = (name: string): NodeConfig => ({
@@ -24,7 +24,18 @@ export const nodeNamed = (name: string): NodeConfig => ({
 
 type Replies = Partial<AgentClient>
 
-const unary = ["plan", "undeployService", "stopService", "startService", "restartService", "listServices", "getServiceStatus", "liveCheck", "nodeStatus", "healthCheck"] as const
+const unary = [
+  "plan",
+  "undeployService",
+  "stopService",
+  "startService",
+  "restartService",
+  "listServices",
+  "getServiceStatus",
+  "liveCheck",
+  "nodeStatus",
+  "healthCheck"
+] as const
 
 /** One agent over canned replies; what it has none for is a defect. */
 export const agent = (replies: Replies): AgentClient =>
@@ -47,10 +58,13 @@ export const unreachable = (address: string) =>
 /** A node where nobody answers. */
 export const dead = (name: string): AgentClient => {
   const error = unreachable(`${name}.example:9444`)
-  return new Proxy({}, {
-    get: (_, key) => () =>
-      (unary as ReadonlyArray<string | symbol>).includes(key) ? Effect.fail(error) : Stream.fail(error)
-  }) as AgentClient
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => () =>
+        (unary as ReadonlyArray<string | symbol>).includes(key) ? Effect.fail(error) : Stream.fail(error)
+    }
+  ) as AgentClient
 }
 
 export interface World {
@@ -115,9 +129,14 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       Layer.succeed(TokenStore, {
         path: "/home/me/token",
         read: Effect.suspend(() =>
-          token === undefined ? Effect.fail(new NotLoggedIn({ path: "/home/me/token" })) : Effect.succeed(Redacted.make(token))
+          token === undefined
+            ? Effect.fail(new NotLoggedIn({ path: "/home/me/token" }))
+            : Effect.succeed(Redacted.make(token))
         ),
-        write: (value) => Effect.sync(() => void (token = Redacted.value(value)))
+        write: (value) =>
+          Effect.sync(() => {
+            token = Redacted.value(value)
+          })
       }),
       Layer.succeed(Definitions, {
         dir: DIR,
@@ -133,8 +152,14 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       })
     )
     const screen = Layer.succeed(Screen, {
-      out: (text) => Effect.sync(() => void (out += text)),
-      err: (text) => Effect.sync(() => void (err += text)),
+      out: (text) =>
+        Effect.sync(() => {
+          out += text
+        }),
+      err: (text) =>
+        Effect.sync(() => {
+          err += text
+        }),
       outIsTty: world.tty ?? false,
       errIsTty: world.tty ?? false,
       canAsk: world.tty ?? false,
@@ -182,8 +207,10 @@ export const live = (init: MessageInitShape<typeof pb.LiveComponentSchema>) =>
     ...init
   })
 
-export const liveReply = (...components: ReadonlyArray<pb.LiveComponent>) => () =>
-  Effect.succeed(create(pb.LiveCheckResponseSchema, { components: [...components] }))
+export const liveReply =
+  (...components: ReadonlyArray<pb.LiveComponent>) =>
+  () =>
+    Effect.succeed(create(pb.LiveCheckResponseSchema, { components: [...components] }))
 
 export const info = (name: string, ...components: ReadonlyArray<MessageInitShape<typeof pb.ComponentInfoSchema>>) =>
   create(pb.ServiceInfoSchema, {
@@ -199,8 +226,10 @@ export const info = (name: string, ...components: ReadonlyArray<MessageInitShape
     }))
   })
 
-export const listReply = (...services: ReadonlyArray<pb.ServiceInfo>) => () =>
-  Effect.succeed(create(pb.ListServicesResponseSchema, { services: [...services] }))
+export const listReply =
+  (...services: ReadonlyArray<pb.ServiceInfo>) =>
+  () =>
+    Effect.succeed(create(pb.ListServicesResponseSchema, { services: [...services] }))
 
 export const notFound = (service: string) =>
   new RpcError({

@@ -65,7 +65,9 @@ export const asked = (spec: ServiceSpec): DeployRequest => ({
 
 /** Lets other fibers run until what they do shows. */
 export const until = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean): Effect.Effect<void> =>
-  Effect.repeat(Effect.zipLeft(read, Effect.yieldNow()), { until: holds }).pipe(Effect.asVoid)
+  Effect.flatMap(read, (value) =>
+    holds(value) ? Effect.void : Effect.zipRight(Effect.yieldNow(), until(read, holds))
+  )
 
 /** Deploys to the end, with the clock running past every wait, and keeps what was told on the way. */
 export const deployed = (spec: ServiceSpec, change: Partial<DeployRequest> = {}) =>

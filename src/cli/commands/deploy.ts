@@ -14,7 +14,7 @@ import * as Target from "../target.ts"
 const options = {
   all: Options.boolean("all").pipe(Options.withDescription("every definition of the folder")),
   file: Options.text("file").pipe(
-  Options.withPseudoName("FILE"),
+    Options.withPseudoName("FILE"),
     Options.withAlias("f"),
     Options.optional,
     Options.withDescription("a definition outside the folder")

@@ -21,7 +21,11 @@ const sinceTime = (word: string) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const millis = millisOf(word)
-    const time = Option.isSome(millis) ? now - millis.value : /^\d{4}-\d\d-\d\d/.test(word) ? Date.parse(word) : Number.NaN
+    const time = Option.isSome(millis)
+      ? now - millis.value
+      : /^\d{4}-\d\d-\d\d/.test(word)
+        ? Date.parse(word)
+        : Number.NaN
     if (!Number.isNaN(time)) return new Date(time)
     return yield* invalid(`--since ${word}: expected a duration such as "10m", or a time such as 2026-01-31T08:00:00Z`)
   })

@@ -4,7 +4,9 @@ import { load, selection } from "../definitions.ts"
 import { planAll } from "../planAll.ts"
 import * as Target from "../target.ts"
 
-const exitCode = Options.boolean("exit-code").pipe(Options.withDescription("exit with 3 when deploy would change something"))
+const exitCode = Options.boolean("exit-code").pipe(
+  Options.withDescription("exit with 3 when deploy would change something")
+)
 
 export const plan = Command.make(
   "plan",

@@ -1,6 +1,6 @@
 import { Args, Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import { fit } from "../ansi.ts"
+import { shorten } from "../ansi.ts"
 import { Exit } from "../errors.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
@@ -32,7 +32,9 @@ const renderService = (s: Json.StatusService, look: Look): ReadonlyArray<string>
         c.component,
         c.desired,
         rows.stateCell(c.observed, { desired: c.desired, exitCode: c.exit_code, health: c.health }),
-        c.running_version !== null && c.running_version !== c.version ? `${c.running_version}, not ${c.version}` : c.version,
+        c.running_version !== null && c.running_version !== c.version
+          ? `${c.running_version}, not ${c.version}`
+          : c.version,
         c.health ?? "",
         c.uptime_ms === null ? "" : uptime(c.uptime_ms),
         c.ports.join(" "),
@@ -45,7 +47,7 @@ const renderService = (s: Json.StatusService, look: Look): ReadonlyArray<string>
   ...s.deployments
     .slice(0, DEPLOYMENTS)
     .map((d) =>
-      fit(
+      shorten(
         `  ${d.started_at === null ? "-" : stamp(d.started_at)}  ${d.state} by ${d.actor || "?"}${d.error === null ? "" : `: ${d.error}`}`,
         look.width
       )

@@ -20,9 +20,7 @@ const consent = (service: string, node: string) =>
         nextStep: `mcp undeploy ${service} --yes`
       })
     }
-    const said = yield* screen.ask(
-      `Undeploy ${service} on ${node}? Its containers are removed, its data stays. [y/N] `
-    )
+    const said = yield* screen.ask(`Undeploy ${service} on ${node}? Its containers are removed, its data stays. [y/N] `)
     if (!/^y(es)?$/i.test(said.trim())) yield* new Declined()
   })
 

@@ -1,0 +1,107 @@
+import { Either, Schema, SchemaAST } from "effect"
+import { decodeToml } from "./decodeToml.ts"
+import { nearest } from "./nearest.ts"
+import { parse, type Problem, type TomlDocument } from "./Toml.ts"
+
+/* What both programs' configs have in common: sections of keys in TOML, each overridden by PREFIX_SECTION_KEY. */
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export const AbsolutePath = Schema.String.pipe(
+  Schema.pattern(/^\/[^\0]*$/, { message: () => "an absolute path" })
+)
+
+export const HttpsUrl = Schema.String.pipe(
+  Schema.filter((text) => URL.canParse(text) && new URL(text).protocol === "https:", {
+    message: () => "a URL that starts with https://"
+  })
+)
+
+export const HostPort = Schema.String.pipe(
+  Schema.pattern(/^(\[[0-9a-fA-F:.%]+\]|[^:[\]\s]+):\d{1,5}$/, { message: () => "host:port" })
+)
+
+const property = (ast: SchemaAST.AST, name: string): SchemaAST.AST | undefined => {
+  if (SchemaAST.isTypeLiteral(ast)) return ast.propertySignatures.find((p) => p.name === name)?.type
+  if (SchemaAST.isUnion(ast)) {
+    return ast.types.map((type) => property(type, name)).find((type) => type !== undefined)
+  }
+  return undefined
+}
+
+/** The variables that override a key of the config: name, section and key. */
+const overrides = (schema: Schema.Schema.All, prefix: string) => {
+  const encoded = SchemaAST.encodedAST(schema.ast)
+  if (!SchemaAST.isTypeLiteral(encoded)) return []
+  return encoded.propertySignatures.flatMap((section) => {
+    const sections = SchemaAST.isUnion(section.type) ? section.type.types : [section.type]
+    return sections.flatMap((type) =>
+      SchemaAST.isTypeLiteral(type)
+        ? type.propertySignatures.map((key) => ({
+            name: `${prefix}${String(section.name)}_${String(key.name)}`.toUpperCase(),
+            section: String(section.name),
+            key: String(key.name),
+            type: key.type
+          }))
+        : []
+    )
+  })
+}
+
+const strip = (ast: SchemaAST.AST): SchemaAST.AST => (SchemaAST.isRefinement(ast) ? strip(ast.from) : ast)
+
+/** The text of a variable as the TOML value that its key wants: arrays and tables are written as JSON. */
+const fromText = (text: string, type: SchemaAST.AST): unknown => {
+  const wanted = (SchemaAST.isUnion(type) ? type.types : [type]).map(strip)
+  if (wanted.some(SchemaAST.isStringKeyword) || wanted.some((t) => SchemaAST.isLiteral(t))) return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+export interface ConfigSource {
+  readonly file: string
+  readonly text: string
+  readonly env: Environment
+}
+
+const mistyped = (prefix: string, known: ReadonlyArray<string>, ignored: RegExp, env: Environment) =>
+  Object.keys(env)
+    .filter((name) => name.startsWith(prefix) && !ignored.test(name) && !known.includes(name))
+    .map((name): Problem => {
+      const near = nearest(name, known)
+      return { file: name, key: "", message: `overrides no key${near === undefined ? "" : `; did you mean ${near}?`}` }
+    })
+
+/** Reads a config and the variables that override it; all problems at once, each with the file's place or the variable. */
+export const loadConfig = <A, I>(
+  schema: Schema.Schema<A, I>,
+  prefix: string,
+  ignored: RegExp,
+  { env, file, text }: ConfigSource
+): Either.Either<A, readonly [Problem, ...Array<Problem>]> =>
+  Either.gen(function* () {
+    const document = yield* Either.mapLeft(parse(file, text), (problem) => [problem] as const)
+    const known = overrides(schema, prefix)
+    const value: Record<string, unknown> = { ...document.value }
+    const overridden = new Map<string, string>()
+    for (const { key, name, section, type } of known) {
+      const text = env[name]
+      if (text === undefined) continue
+      overridden.set(JSON.stringify([section, key]), name)
+      value[section] = { ...(value[section] as object | undefined), [key]: fromText(text, type) }
+    }
+    const names = known.map((override) => override.name)
+    const wrong = mistyped(prefix, names, ignored, env)
+    const merged: TomlDocument = { ...document, value }
+    const decoded = decodeToml(schema, merged)
+    if (Either.isRight(decoded) && wrong.length === 0) return decoded.right
+    const placed = (Either.isLeft(decoded) ? decoded.left : []).map((problem) => {
+      const [section = "", key = ""] = problem.key.split(/[.[]/)
+      const variable = overridden.get(JSON.stringify([section, key]))
+      return variable === undefined ? problem : { ...problem, file: variable, line: undefined, column: undefined }
+    })
+    return yield* Either.left([...placed, ...wrong] as unknown as readonly [Problem, ...Array<Problem>])
+  })

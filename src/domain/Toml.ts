@@ -1,0 +1,100 @@
+import { Either } from "effect"
+import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser"
+
+/** One thing wrong with a file: where it is, under which key, and what. Line and column count from 1. */
+export interface Problem {
+  /** The file, or the variable of the environment that overrides a key. */
+  readonly file: string
+  readonly line?: number | undefined
+  readonly column?: number | undefined
+  /** Dotted, as in `components[0].health.interval`; empty for the file as a whole. */
+  readonly key: string
+  readonly message: string
+  /** The key as a path. */
+  readonly path?: Path | undefined
+}
+
+/** `web.toml:12:1: components[0].prots: unknown key; did you mean "ports"?` */
+export const formatProblem = ({ file, line, column, key, message }: Problem): string =>
+  `${file}${line === undefined ? "" : `:${line}:${column ?? 1}`}: ${key === "" ? "" : `${key}: `}${message}`
+
+export type Path = ReadonlyArray<PropertyKey>
+
+export const formatPath = (path: Path): string =>
+  path.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`),
+    ""
+  )
+
+interface Place {
+  readonly line: number
+  readonly column: number
+}
+
+/** A text that is TOML: its value, and where each part of it stands. */
+export interface TomlDocument {
+  readonly file: string
+  readonly value: Readonly<Record<string, unknown>>
+  readonly ast: AST.TOMLProgram
+  /** Where a key or a value stands; for what is missing, where its nearest parent does. */
+  readonly place: (path: Path, of: "key" | "value") => Place
+}
+
+const at = (node: AST.HasLocs): Place => ({ line: node.loc.start.line, column: node.loc.start.column + 1 })
+const id = (path: Path) => JSON.stringify(path)
+
+type Places = Map<string, { key: Place; value: Place }>
+
+const indexContent = (places: Places, path: Path, content: AST.TOMLContentNode): void => {
+  if (content.type === "TOMLInlineTable") for (const pair of content.body) indexPair(places, path, pair)
+  if (content.type !== "TOMLArray") return
+  content.elements.forEach((element, i) => {
+    places.set(id([...path, i]), { key: at(element), value: at(element) })
+    indexContent(places, [...path, i], element)
+  })
+}
+
+const indexPair = (places: Places, table: Path, pair: AST.TOMLKeyValue): void => {
+  const path = [...table, ...getStaticTOMLValue(pair.key)]
+  places.set(id(path), { key: at(pair.key), value: at(pair.value) })
+  indexContent(places, path, pair.value)
+}
+
+const index = (ast: AST.TOMLProgram): Places => {
+  const places: Places = new Map()
+  for (const item of ast.body[0].body) {
+    if (item.type === "TOMLKeyValue") {
+      indexPair(places, [], item)
+      continue
+    }
+    const path = item.resolvedKey
+    const [last] = path.slice(-1)
+    const header = { key: at(item), value: at(item) }
+    places.set(id(path), header)
+    // The array that `[[components]]` makes stands where its first table does.
+    if (typeof last === "number" && !places.has(id(path.slice(0, -1)))) places.set(id(path.slice(0, -1)), header)
+    for (const pair of item.body) indexPair(places, path, pair)
+  }
+  return places
+}
+
+/** Reads a text; the one error of syntax at which the parser stops has its place too. */
+export const parse = (file: string, text: string): Either.Either<TomlDocument, Problem> => {
+  try {
+    // With a byte order mark the parser would count a character more than an editor shows.
+    const ast = parseTOML(text.replace(/^\uFEFF/, ""), { tomlVersion: "1.0" })
+    const places = index(ast)
+    const place = (path: Path, of: "key" | "value"): Place => {
+      for (let n = path.length; n > 0; n--) {
+        const found = places.get(id(path.slice(0, n)))
+        if (found) return n === path.length ? found[of] : found.key
+      }
+      return { line: 1, column: 1 }
+    }
+    return Either.right({ file, ast, place, value: getStaticTOMLValue(ast) })
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    const { lineNumber: line, column, message } = error
+    return Either.left({ file, line, column: column + 1, key: "", message: `not TOML: ${message}` })
+  }
+}

@@ -1,0 +1,105 @@
+import { Either, ParseResult, Schema, SchemaAST } from "effect"
+import { nearest } from "./nearest.ts"
+import { formatPath, type Path, type Problem, type TomlDocument } from "./Toml.ts"
+
+type Problems = readonly [Problem, ...Array<Problem>]
+
+/** The types that the encoded side of a schema has at a path. */
+const typesAt = (ast: SchemaAST.AST, path: Path): ReadonlyArray<SchemaAST.AST> => {
+  if (SchemaAST.isRefinement(ast)) return typesAt(ast.from, path)
+  if (SchemaAST.isSuspend(ast)) return typesAt(ast.f(), path)
+  if (SchemaAST.isUnion(ast)) return ast.types.flatMap((type) => typesAt(type, path))
+  const [key, ...rest] = path
+  if (key === undefined) return [ast]
+  if (SchemaAST.isTypeLiteral(ast)) {
+    const property = ast.propertySignatures.find((signature) => signature.name === key)
+    const types = property ? [property.type] : ast.indexSignatures.map((signature) => signature.type)
+    return types.flatMap((type) => typesAt(type, rest))
+  }
+  if (SchemaAST.isTupleType(ast) && typeof key === "number") {
+    const element = ast.elements[key]?.type ?? ast.rest[0]?.type
+    return element ? typesAt(element, rest) : []
+  }
+  return []
+}
+
+/** The keys that a table at this path may have. */
+const keysAt = (schema: Schema.Schema.All, path: Path): ReadonlyArray<string> =>
+  typesAt(SchemaAST.encodedAST(schema.ast), path).flatMap((type) =>
+    SchemaAST.isTypeLiteral(type) ? type.propertySignatures.map((signature) => String(signature.name)) : []
+  )
+
+const valueAt = (value: unknown, path: Path): unknown =>
+  path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
+
+/** A value in a few words. What stands below `env` is never shown: it may be a secret. */
+const shown = (value: unknown, path: Path): string => {
+  if (Array.isArray(value)) return "an array"
+  if (value instanceof Date) return "a date"
+  if (typeof value === "object" && value !== null) return "a table"
+  if (path.includes("env")) return `a ${typeof value === "string" ? "text" : typeof value}`
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+const plain: Record<string, string> = {
+  string: "a text",
+  number: "a number",
+  boolean: "true or false",
+  "a non empty array": "an array that is not empty"
+}
+
+const expectation = (message: string): string => {
+  const [, expected = message] = /^Expected (.*), actual .*$/s.exec(message) ?? []
+  if (/^(ReadonlyArray|readonly \[)/.test(expected)) return "an array"
+  if (/^\{/.test(expected)) return "a table"
+  return plain[expected] ?? expected.replaceAll(" | ", " or ")
+}
+
+const unknownKey = (schema: Schema.Schema.All, path: Path): string => {
+  const known = keysAt(schema, path.slice(0, -1))
+  const near = nearest(String(path.at(-1)), known)
+  return near === undefined ? `unknown key; known are ${[...known].sort().join(", ")}` : `unknown key; did you mean "${near}"?`
+}
+
+/** Everything that keeps the document from being an `A`, each thing with its place. */
+export const problemsOf = (
+  schema: Schema.Schema.All,
+  document: TomlDocument,
+  error: ParseResult.ParseError
+): ReadonlyArray<Problem> => {
+  const seen = new Set<string>()
+  return ParseResult.ArrayFormatter.formatErrorSync(error).flatMap(({ _tag, message, path }): ReadonlyArray<Problem> => {
+    const problem = (of: "key" | "value", message: string): Problem => ({
+      file: document.file,
+      ...document.place(path, of),
+      key: formatPath(path),
+      path,
+      message
+    })
+    // Both sides of a union complain of one and the same value.
+    if (seen.has(formatPath(path))) return []
+    seen.add(formatPath(path))
+    if (_tag === "Unexpected") return [problem("key", unknownKey(schema, path))]
+    const value = valueAt(document.value, path)
+    if (value === undefined) return [problem("key", "is missing")]
+    return [problem("value", `expected ${expectation(message)}, found ${shown(value, path)}`)]
+  })
+}
+
+const order = (a: Problem, b: Problem) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+
+/** In the order in which they stand in the file. */
+export const sorted = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => [...problems].sort(order)
+
+export const options = { errors: "all", onExcessProperty: "error" } as const
+
+/** Decodes a document; all problems at once, unknown keys at every level included. */
+export const decodeToml = <A, I>(
+  schema: Schema.Schema<A, I>,
+  document: TomlDocument
+): Either.Either<A, Problems> =>
+  Either.mapLeft(
+    Schema.decodeUnknownEither(schema, options)(document.value),
+    (error) => sorted(problemsOf(schema, document, error)) as unknown as Problems
+  )

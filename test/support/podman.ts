@@ -1,0 +1,153 @@
+import { execFile, execFileSync } from "node:child_process"
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { createServer, type Server } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { Effect, type Scope } from "effect"
+
+export interface Podman {
+  /** Everything of this instance lies below it. */
+  readonly dir: string
+  /** To be put first on the PATH of a program that runs `podman`. */
+  readonly bin: string
+  /** The wrapper itself: podman, of this instance. */
+  readonly command: string
+  readonly image: string
+  /** Runs podman and answers what it printed. */
+  readonly run: (...args: ReadonlyArray<string>) => Effect.Effect<string>
+}
+
+const root = join(import.meta.dirname, "../..")
+const exec = promisify(execFile)
+export const image = "localhost/mcp-test/busybox:1"
+
+const applets =
+  "sh ash httpd sleep nc echo cat true false id nslookup ls yes head tail printf env kill wget mount grep seq touch date dd"
+
+/** What podman needs on this machine beyond its defaults; probed once for a checkout, since it takes seconds. */
+const machineConf = (): string => {
+  if (process.env.CONTAINERS_CONF) return readFileSync(process.env.CONTAINERS_CONF, "utf8")
+  const kept = join(root, ".test/podman")
+  const done = join(kept, "probed")
+  if (!existsSync(done)) {
+    execFileSync(join(root, "scripts/podman-conf.sh"), [kept], { stdio: ["ignore", "ignore", "inherit"] })
+    writeFileSync(done, "")
+  }
+  const conf = join(kept, "containers.conf")
+  return existsSync(conf) ? readFileSync(conf, "utf8") : ""
+}
+
+/** A number that no other running instance has, also in other processes: the kernel frees the name when they end. */
+const takeSlot = Effect.acquireRelease(
+  Effect.promise(async () => {
+    for (let slot = 0; slot < 16; slot++) {
+      const server = createServer().unref()
+      const taken = await new Promise<boolean>((resolve) =>
+        server.once("error", () => resolve(false)).listen(`\0mcp-test-podman-${slot}`, () => resolve(true))
+      )
+      if (taken) return { slot, server }
+    }
+    throw new Error("16 podman instances of tests are running")
+  }),
+  ({ server }: { readonly server: Server }) => Effect.promise(() => new Promise((done) => server.close(done)))
+)
+
+const network = (name: string, bridge: string, subnet: string, gateway: string) =>
+  JSON.stringify({
+    name,
+    id: Buffer.from(name.padEnd(32, ".")).toString("hex"),
+    driver: "bridge",
+    network_interface: bridge,
+    created: "2026-01-01T00:00:00Z",
+    subnets: [{ subnet, gateway }],
+    ipv6_enabled: false,
+    internal: false,
+    dns_enabled: false,
+    ipam_options: { driver: "host-local" }
+  })
+
+/**
+ * Instances share the network of the machine, and for root `/run/containers/networks` as well, whatever podman's flags
+ * are: there the addresses given out and the DNS names are kept by network name. So each instance has
+ * - a mount namespace of its own that lasts until the end, with its own `/run/containers` and `/run/netns`. Whatever
+ *   podman leaves mounted goes with it;
+ * - subnets of its own, 10.<200 + slot>.*.*;
+ * - bridge names of its own. podman calls a new bridge podman1, podman2, ... by what it finds in its networks and on the
+ *   host, where another's bridge is missing until its first container starts. Networks that are never used take the
+ *   names of lower slots away.
+ */
+const isolate = (dir: string, slot: number) => {
+  const nets = join(dir, "networks")
+  mkdirSync(nets)
+  writeFileSync(join(nets, "podman.json"), network("podman", `mcpt${slot}`, `10.${200 + slot}.255.0/24`, `10.${200 + slot}.255.1`))
+  for (let n = 1; n <= slot * 8; n++) {
+    writeFileSync(join(nets, `unused${n}.json`), network(`unused${n}`, `podman${n}`, `10.199.${n}.0/24`, `10.199.${n}.1`))
+  }
+  writeFileSync(
+    join(dir, "containers.conf"),
+    `${machineConf()}\n[network]\ndefault_subnet_pools = [{"base" = "10.${200 + slot}.0.0/16", "size" = 24}]\n`
+  )
+  mkdirSync(join(dir, "run"))
+  mkdirSync(join(dir, "ns"))
+  writeFileSync(join(dir, "ns/mnt"), "")
+  // A namespace can be kept in a file only below a mount that does not propagate.
+  execFileSync("mount", ["--bind", join(dir, "ns"), join(dir, "ns")])
+  execFileSync("mount", ["--make-private", join(dir, "ns")])
+  const inside = 'mkdir -p /run/containers /run/netns && mount --bind "$0" /run/containers && mount -t tmpfs none /run/netns'
+  execFileSync("unshare", [`--mount=${join(dir, "ns/mnt")}`, "sh", "-c", inside, join(dir, "run")])
+  const wrapper = join(dir, "bin/podman")
+  const own = ["--root", "root", "--runroot", "runroot", "--tmpdir", "tmp", "--network-config-dir", "networks"]
+  const flags = own.map((word) => (word.startsWith("--") ? word : `'${join(dir, word)}'`)).join(" ")
+  mkdirSync(join(dir, "bin"))
+  writeFileSync(
+    wrapper,
+    `#!/bin/sh\nexport CONTAINERS_CONF='${dir}/containers.conf'\n` +
+      `exec nsenter --mount='${dir}/ns/mnt' /usr/bin/podman ${flags} "$@"\n`
+  )
+  chmodSync(wrapper, 0o755)
+  return wrapper
+}
+
+const buildImage = (dir: string, podman: string) => {
+  const files = join(dir, "rootfs")
+  for (const folder of ["bin", "etc", "tmp", "www"]) mkdirSync(join(files, folder), { recursive: true })
+  cpSync("/bin/busybox", join(files, "bin/busybox"))
+  for (const applet of applets.split(" ")) symlinkSync("busybox", join(files, "bin", applet))
+  const tar = join(dir, "rootfs.tar")
+  execFileSync("tar", ["-C", files, "-cf", tar, "."])
+  execFileSync(podman, ["import", "-q", "-c", "ENV PATH=/bin", "-c", "CMD sh", tar, image], { stdio: "pipe" })
+}
+
+const destroy = (dir: string, podman: string) => {
+  const attempt = (command: string, ...args: ReadonlyArray<string>) => {
+    try {
+      execFileSync(command, args, { stdio: "pipe" })
+    } catch {
+      // The next step may still do; the leftovers are counted at the end of the suite.
+    }
+  }
+  attempt(podman, "rm", "--all", "--force", "--time", "0")
+  attempt(podman, "network", "prune", "--force")
+  attempt("umount", join(dir, "ns/mnt"))
+  attempt("umount", "-l", join(dir, "ns"))
+  rmSync(dir, { recursive: true, force: true })
+}
+
+/** A podman that shares no container, image or network with another, and leaves nothing behind. */
+export const make: Effect.Effect<Podman, never, Scope.Scope> = Effect.gen(function* () {
+  const { slot } = yield* takeSlot
+  const dir = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-pod-"))),
+    (dir) => Effect.sync(() => destroy(dir, join(dir, "bin/podman")))
+  )
+  const command = isolate(dir, slot)
+  buildImage(dir, command)
+  return {
+    dir,
+    bin: join(dir, "bin"),
+    command,
+    image,
+    run: (...args) => Effect.promise(() => exec(command, args)).pipe(Effect.map(({ stdout }) => stdout.trim()))
+  }
+})
