@@ -98,7 +98,7 @@ agent=127.0.0.1:$(port 9444)
 web=127.0.0.1:$(port 8080)
 url=http://$web/
 (umask 077 && node -p 'require("crypto").randomBytes(18).toString("base64url")' >"$demo/password")
-cat >"$demo/mcp-agent.toml" <<END
+cat >"$demo/agent/mcp-agent.toml" <<END
 [server]
 grpc_addr = "$agent"
 tls_cert = "$demo/tls/server.pem"
@@ -132,8 +132,8 @@ expect 0 mcp-mcias account add operator --role admin --password-file password --
 printf '\n$ mcp-mcias serve --dir mcias --addr %s --tls-cert tls/server.pem --tls-key tls/server.key &\n' "$identity"
 start_server mcp-mcias 'listening on' \
   mcp-mcias serve --dir "$demo/mcias" --addr "$identity" --tls-cert "$demo/tls/server.pem" --tls-key "$demo/tls/server.key"
-printf '\n$ mcp-agent --config mcp-agent.toml &\n'
-start_server mcp-agent '"serving"' mcp-agent --config "$demo/mcp-agent.toml"
+printf '\n$ mcp-agent --config agent/mcp-agent.toml &\n'
+start_server mcp-agent '"serving"' mcp-agent --config "$demo/agent/mcp-agent.toml"
 expect 0 mcp login --username operator --password-file password
 expect 0 mcp whoami
 expect 0 mcp node list
@@ -170,7 +170,7 @@ ours=$(mcp ps --json | json 'doc.components.filter((c) => c.state === "running")
 theirs=$(podman ps --format '{{.Names}}' | sort | paste -s -d ,)
 [[ $ours == "$theirs" && $ours == shop-web,shop-worker ]] || fail "mcp ps says $ours, podman ps says $theirs"
 output mcp logs shop --tail 4
-[[ $shown == *"visit "* && $shown == *"GET"* ]] || fail "the logs lack a visit of the worker"
+[[ $shown == *"visit "* && $shown == *"response:200"* ]] || fail "the logs lack a visit of the worker"
 
 trap - ERR
 cat <<END

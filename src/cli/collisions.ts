@@ -1,5 +1,7 @@
+import { Either } from "effect"
 import { checkContainerNames } from "../domain/ServiceRules.ts"
 import type { ServiceSpec } from "../domain/Spec.ts"
+import { formatPath, formatProblem, type Path, parse } from "../domain/Toml.ts"
 
 interface Named {
   readonly file: string
@@ -7,25 +9,19 @@ interface Named {
   readonly spec: ServiceSpec
 }
 
-/** The line on which a component's table starts; the first one when it cannot be told. */
-const lineOf = (text: string, path: ReadonlyArray<PropertyKey>): number => {
-  const index = path[0] === "components" && typeof path[1] === "number" ? path[1] : undefined
-  const lines = text.split("\n")
-  const starts = lines.flatMap((line, i) => (/^\s*\[\[\s*components\s*\]\]/.test(line) ? [i + 1] : []))
-  return (index === undefined ? undefined : starts[index]) ?? 1
-}
+const place = ({ file, text }: Named, path: Path) =>
+  Either.match(parse(file, text), { onLeft: () => ({}), onRight: (document) => document.place(path, "value") })
 
 /** Container names that a definition's components would share with those of another one of the folder. */
 export const collisions = (
   chosen: ReadonlyArray<Named>,
-  folder: ReadonlyArray<{ readonly spec: ServiceSpec }>
-): ReadonlyArray<{ readonly file: string; readonly problem: string }> =>
-  chosen.flatMap(({ file, spec, text }) => {
-    const others = folder
-      .filter((other) => other.spec.name !== spec.name)
-      .map((other) => ({ service: other.spec.name, components: other.spec.components.map((c) => c.name) }))
-    return checkContainerNames(spec, others).map(({ message, path }) => ({
-      file,
-      problem: `${file}:${lineOf(text, path)}:1: ${path.join(".")}: ${message}`
+  folder: ReadonlyArray<ServiceSpec>
+): ReadonlyArray<{ readonly file: string; readonly problem: string }> => {
+  const others = folder.map(({ components, name }) => ({ service: name, components: components.map((c) => c.name) }))
+  return chosen.flatMap((one) =>
+    checkContainerNames(one.spec, others).map(({ message, path }) => ({
+      file: one.file,
+      problem: formatProblem({ file: one.file, ...place(one, path), key: formatPath(path), message })
     }))
-  })
+  )
+}

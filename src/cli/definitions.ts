@@ -104,7 +104,7 @@ export const load = ({ chosen, folder }: Selection) =>
       good,
       folder.flatMap(({ file, service, text }) => {
         const other = parseDefinition({ file, text, expectedName: service })
-        return Either.match(other, { onLeft: () => [], onRight: ({ spec }) => [{ spec }] })
+        return Either.match(other, { onLeft: () => [], onRight: ({ spec }) => [spec] })
       })
     )
     const [first, ...rest] = [...bad.flatMap((b) => b.problems), ...clashes.map((c) => c.problem)]

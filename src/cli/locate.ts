@@ -1,6 +1,6 @@
 import { Effect, Either, Option } from "effect"
-import { parseDefinition } from "../domain/Definition.ts"
 import { nearest } from "../domain/nearest.ts"
+import { parse } from "../domain/Toml.ts"
 import type { NodeConfig } from "../services/Agents.ts"
 import { NodeAmbiguous, NodeUnknown, ServiceUnknown } from "../services/CliError.ts"
 import { Definitions } from "../services/Definitions.ts"
@@ -21,13 +21,14 @@ export const nodeFor = (service: string, wanted: string | undefined) =>
     return only !== undefined && others.length === 0 ? only : yield* new NodeAmbiguous({ service, nodes: words })
   })
 
-// A definition with mistakes must not keep anybody from stopping the service: then the nodes are asked.
+// Its TOML only: a definition with mistakes must not keep anybody from stopping the service.
 const definedNode = (service: string) =>
   Effect.gen(function* () {
     const found = yield* (yield* Definitions).find(service)
     if (Option.isNone(found)) return undefined
-    const { file, text } = found.value
-    return Option.getOrUndefined(Either.getRight(parseDefinition({ file, text, expectedName: service })))?.spec.node
+    const document = parse(found.value.file, found.value.text)
+    const node = Either.isRight(document) ? document.right.value.node : undefined
+    return typeof node === "string" ? node : undefined
   }).pipe(Effect.catchTag("DefinitionsUnreadable", () => Effect.succeed(undefined)))
 
 const definedNames = Effect.flatMap(Definitions, (definitions) => definitions.all).pipe(

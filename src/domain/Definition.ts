@@ -69,6 +69,8 @@ const violationsOf = (document: TomlDocument, paths: ReadonlyArray<Path>): Reado
       const original = section === "components" && typeof index === "number" ? partly.indices[index] : undefined
       return original === undefined ? found : { ...found, path: ["components", original, ...rest] }
     })
+    // What was left out may be just what the rule misses.
+    .filter(({ path }) => !paths.some((told) => path.every((key, i) => told[i] === key)))
 }
 
 const misnamed = (document: TomlDocument, expected: string | undefined): ReadonlyArray<Problem> => {

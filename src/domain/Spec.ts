@@ -19,13 +19,19 @@ const optionalKey = <A, I>(schema: Schema.Schema<A, I>, key: string) =>
   Schema.optionalWith(schema, { exact: true }).pipe(Schema.fromKey(key))
 
 export const Hostname = Schema.String.pipe(
-  Schema.pattern(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {
+  Schema.maxLength(253, { message: () => "a host name of at most 253 characters" }),
+  Schema.pattern(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {
     message: () => "a host name in lower case"
   })
 )
 
+/** With a letter, so that it is never taken for a container port where either may stand. */
+const RouteName = ComponentName.pipe(
+  Schema.pattern(/[a-z]/, { message: () => "a route's name, with at least one letter in it" })
+)
+
 export const Route = Schema.Struct({
-  name: Schema.optionalWith(ComponentName, { exact: true }),
+  name: Schema.optionalWith(RouteName, { exact: true }),
   port: Port,
   target: Schema.optionalWith(Port, { exact: true }),
   mode: Schema.optionalWith(Schema.Literal("l4", "l7"), { exact: true }),
@@ -42,7 +48,7 @@ export const Health = Schema.Struct({
   ),
   tcp: Schema.optionalWith(Schema.Literal(true), { exact: true }),
   cmd: Schema.optionalWith(Schema.NonEmptyArray(Text), { exact: true }),
-  port: Schema.optionalWith(Schema.Union(Port, ComponentName), { exact: true }),
+  port: Schema.optionalWith(Schema.Union(Port, RouteName), { exact: true }),
   interval: Schema.optionalWith(DurationMillis, { default: () => 5_000 }),
   timeout: Schema.optionalWith(DurationMillis, { default: () => 2_000 }),
   retries: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 3 }),

@@ -68,22 +68,26 @@ export const problemsOf = (
   document: TomlDocument,
   error: ParseResult.ParseError
 ): ReadonlyArray<Problem> => {
-  const seen = new Set<string>()
-  return ParseResult.ArrayFormatter.formatErrorSync(error).flatMap(({ _tag, message, path }): ReadonlyArray<Problem> => {
-    const problem = (of: "key" | "value", message: string): Problem => ({
-      file: document.file,
-      ...document.place(path, of),
-      key: formatPath(path),
-      path,
-      message
-    })
-    // Both sides of a union complain of one and the same value.
-    if (seen.has(formatPath(path))) return []
-    seen.add(formatPath(path))
-    if (_tag === "Unexpected") return [problem("key", unknownKey(schema, path))]
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const below = (path: Path) =>
+    issues.some((other) => other.path.length > path.length && path.every((key, i) => other.path[i] === key))
+  // A union complains once for each member: what an optional key may be besides, or the form that was not meant.
+  const telling = issues.filter(
+    ({ _tag, message, path }) => !(_tag === "Type" && (below(path) || message.startsWith("Expected undefined")))
+  )
+  const byPath = new Map<string, typeof telling>()
+  for (const issue of telling) byPath.set(formatPath(issue.path), [...(byPath.get(formatPath(issue.path)) ?? []), issue])
+  return [...byPath].flatMap(([key, [issue, ...others]]): ReadonlyArray<Problem> => {
+    if (!issue) return []
+    const { path } = issue
+    const problem = (of: "key" | "value", message: string): ReadonlyArray<Problem> => [
+      { file: document.file, ...document.place(path, of), key, path, message }
+    ]
+    if (issue._tag === "Unexpected") return problem("key", unknownKey(schema, path))
     const value = valueAt(document.value, path)
-    if (value === undefined) return [problem("key", "is missing")]
-    return [problem("value", `expected ${expectation(message)}, found ${shown(value, path)}`)]
+    if (value === undefined) return problem("key", "is missing")
+    const expected = new Set([issue, ...others].map(({ message }) => expectation(message)))
+    return problem("value", `expected ${[...expected].join(" or ")}, found ${shown(value, path)}`)
   })
 }
 

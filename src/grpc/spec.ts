@@ -74,7 +74,7 @@ export const toProto = (spec: ServiceSpec): Wire =>
   create(ServiceSpecSchema, {
     name: spec.name,
     active: spec.active,
-    comment: spec.comment ?? "",
+    ...(spec.comment === undefined ? {} : { comment: spec.comment }),
     tier: spec.tier ?? "",
     node: spec.node ?? "",
     path: spec.path ?? "",
@@ -173,7 +173,7 @@ const validate = Schema.validateEither(Schema.typeSchema(ServiceSpec), { errors:
 export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArray<SpecViolation>> =>
   Either.mapLeft(
     validate({
-      ...text("comment", message.comment),
+      ...maybe("comment", message.comment),
       ...text("tier", message.tier),
       ...text("node", message.node),
       ...text("path", message.path),

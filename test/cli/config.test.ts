@@ -40,7 +40,7 @@ describe("the config", () => {
       assert.strictEqual(config.auth.tokenPath, "/home/me/.config/mcp/token")
       assert.strictEqual(config.services.dir, "/home/me/.config/mcp/services")
       assert.deepStrictEqual(settings.nodes, [
-        { name: "rift", addresses: ["127.0.0.1:9444"], caCert: "/home/me/ca.pem", arch: undefined },
+        { name: "rift", addresses: ["127.0.0.1:9444"], arch: undefined, caCert: "/home/me/ca.pem" },
         { name: "orion", addresses: ["100.64.0.2:9444", "192.168.0.2:9444"], caCert: undefined, arch: "arm64" }
       ])
     })

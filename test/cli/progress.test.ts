@@ -43,7 +43,7 @@ it("a component has one line, which follows its steps", () => {
   )
   const done =
     advance(lines, name, step("api", "ready", "failed", 2300n, "exited with 1\u001b[2J and much more"), 3000) ?? []
-  assert.strictEqual(draw(done[0] as never, at, plain), "✗ api     ready        2.3s  exited with 1 a…")
+  assert.strictEqual(draw(done[0] as never, at, plain), "✗ api     ready        2.3s  exited with 1…")
 })
 
 it.effect("the live view spins, and is drawn over itself", () =>

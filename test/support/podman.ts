@@ -1,5 +1,15 @@
 import { execFile, execFileSync } from "node:child_process"
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -40,7 +50,7 @@ const machineConf = (): string => {
 
 /** A number that no other running instance has, also in other processes: the kernel frees the name when they end. */
 const takeSlot = Effect.acquireRelease(
-  Effect.promise(async () => {
+  Effect.promise(async (): Promise<{ readonly slot: number; readonly server: Server }> => {
     for (let slot = 0; slot < 16; slot++) {
       const server = createServer().unref()
       const taken = await new Promise<boolean>((resolve) =>
@@ -50,7 +60,7 @@ const takeSlot = Effect.acquireRelease(
     }
     throw new Error("16 podman instances of tests are running")
   }),
-  ({ server }: { readonly server: Server }) => Effect.promise(() => new Promise((done) => server.close(done)))
+  ({ server }) => Effect.promise(() => new Promise<void>((done) => server.close(() => done())))
 )
 
 const network = (name: string, bridge: string, subnet: string, gateway: string) =>
@@ -80,9 +90,15 @@ const network = (name: string, bridge: string, subnet: string, gateway: string) 
 const isolate = (dir: string, slot: number) => {
   const nets = join(dir, "networks")
   mkdirSync(nets)
-  writeFileSync(join(nets, "podman.json"), network("podman", `mcpt${slot}`, `10.${200 + slot}.255.0/24`, `10.${200 + slot}.255.1`))
+  writeFileSync(
+    join(nets, "podman.json"),
+    network("podman", `mcpt${slot}`, `10.${200 + slot}.255.0/24`, `10.${200 + slot}.255.1`)
+  )
   for (let n = 1; n <= slot * 8; n++) {
-    writeFileSync(join(nets, `unused${n}.json`), network(`unused${n}`, `podman${n}`, `10.199.${n}.0/24`, `10.199.${n}.1`))
+    writeFileSync(
+      join(nets, `unused${n}.json`),
+      network(`unused${n}`, `podman${n}`, `10.199.${n}.0/24`, `10.199.${n}.1`)
+    )
   }
   writeFileSync(
     join(dir, "containers.conf"),
@@ -94,7 +110,8 @@ const isolate = (dir: string, slot: number) => {
   // A namespace can be kept in a file only below a mount that does not propagate.
   execFileSync("mount", ["--bind", join(dir, "ns"), join(dir, "ns")])
   execFileSync("mount", ["--make-private", join(dir, "ns")])
-  const inside = 'mkdir -p /run/containers /run/netns && mount --bind "$0" /run/containers && mount -t tmpfs none /run/netns'
+  const inside =
+    'mkdir -p /run/containers /run/netns && mount --bind "$0" /run/containers && mount -t tmpfs none /run/netns'
   execFileSync("unshare", [`--mount=${join(dir, "ns/mnt")}`, "sh", "-c", inside, join(dir, "run")])
   const wrapper = join(dir, "bin/podman")
   const own = ["--root", "root", "--runroot", "runroot", "--tmpdir", "tmp", "--network-config-dir", "networks"]

@@ -126,8 +126,8 @@ export const make = (socketPath: string): Effect.Effect<Api, never, Scope.Scope>
       (agent) => Effect.promise(() => agent.destroy())
     )
     // The headers of a wait come when the container ends, which may take longer than the hour that is set for them.
-    const dispatcher = agent.compose((dispatch) => (options, handler) =>
-      dispatch({ ...options, headersTimeout: 0 }, handler)
+    const dispatcher = agent.compose(
+      (dispatch) => (options, handler) => dispatch({ ...options, headersTimeout: 0 }, handler)
     )
     return over(
       socketPath,

@@ -15,7 +15,11 @@ import { isPortTaken, plain } from "./words.ts"
 
 const { get, post, del } = HttpClientRequest
 
-const states: Readonly<Record<string, RuntimeState>> = { configured: "created", initialized: "created", stopped: "exited" }
+const states: Readonly<Record<string, RuntimeState>> = {
+  configured: "created",
+  initialized: "created",
+  stopped: "exited"
+}
 const stateOf = (state: string): RuntimeState => (Schema.is(RuntimeState)(state) ? state : (states[state] ?? "unknown"))
 
 /** Go's zero time, in each of its forms, is no time. */
@@ -250,10 +254,7 @@ export const make = (api: Api) => {
         ),
         within: timeoutMs + 15_000
       })
-    ).pipe(
-      Effect.asVoid,
-      mapRefusal(orMissing(name, asUnavailable))
-    )
+    ).pipe(Effect.asVoid, mapRefusal(orMissing(name, asUnavailable)))
 
   const remove = (name: string) =>
     Effect.flatMap(exactly(name), (id) =>
@@ -278,9 +279,7 @@ export const make = (api: Api) => {
     ).pipe(
       Effect.asVoid,
       mapRefusal((error) =>
-        isNameTaken(error)
-          ? new ContainerNameInUse({ container: to })
-          : orMissing(name, asUnavailable)(error)
+        isNameTaken(error) ? new ContainerNameInUse({ container: to }) : orMissing(name, asUnavailable)(error)
       )
     )
 

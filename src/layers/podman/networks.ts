@@ -7,7 +7,11 @@ import { type Api, path } from "./api.ts"
 export const make = (api: Api): Pick<ContainerRuntime["Type"], "ensureNetwork" | "removeNetwork"> => ({
   ensureNetwork: (network, labels) =>
     api
-      .text({ operation: "network", request: HttpClientRequest.get(path`/networks/${network}/json`), within: "10 seconds" })
+      .text({
+        operation: "network",
+        request: HttpClientRequest.get(path`/networks/${network}/json`),
+        within: "10 seconds"
+      })
       .pipe(
         Effect.catchIf(
           (error) => error._tag === "Refusal" && error.status === 404,

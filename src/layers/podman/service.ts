@@ -90,12 +90,15 @@ const start = ({ command, stateDir }: Options, socketPath: string, record: strin
         void Effect.runPromise(Effect.provide(Effect.annotateLogs(log, { source: "podman" }), runtime))
       })
     }
-    const ended = Effect.flatMap(Effect.promise(() => exit), (how) =>
-      Effect.map(Ref.get(lastLine), (line) => {
-        if (!Array.isArray(how)) return `cannot run ${program}: ${whyNot(how)}`
-        const [code, name] = how
-        return `podman ended (${name ?? `exit code ${code}`})${line ? `: ${line}` : ""}`
-      })
+    const ended = Effect.flatMap(
+      Effect.promise(() => exit),
+      (how) =>
+        Effect.map(Ref.get(lastLine), (line) => {
+          if (!Array.isArray(how)) return `cannot run ${program}: ${whyNot(how)}`
+          const [code, name] = how
+          // After a signal the last line is about something else.
+          return name ? `podman ended (${name})` : `podman ended (exit code ${code})${line ? `: ${line}` : ""}`
+        })
     )
     const pid = child.pid ?? 0
     const startTime = (pid === 0 ? undefined : yield* startTimeOf(pid)) ?? ""
