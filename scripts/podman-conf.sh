@@ -16,6 +16,10 @@ end_service() {
 
 clean() {
   end_service
+  # A container that did not start is tidied up after podman has said so; that would mount its folder again.
+  for pid in $(grep -lzxF "$probe/root" /proc/[0-9]*/cmdline 2>/dev/null | cut -d / -f 3); do
+    timeout 10 tail -s 0.05 -f --pid="$pid" /dev/null || true
+  done
   # The storage driver leaves its folder mounted.
   awk -v at="$probe/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do
     umount -l "$point" 2>/dev/null || true
@@ -64,6 +68,8 @@ hard() { # the hard limit of a kind, at most $2
   # Both defaults talk to systemd.
   [ -d /run/systemd/system ] || echo 'cgroup_manager = "cgroupfs"'
   [ -S /run/systemd/journal/socket ] || echo 'events_logger = "file"'
+  # A conmon stays that long after each exec; the default is five minutes.
+  echo 'exit_command_delay = 10'
   nofile=$(hard -n 1048576)
   # podman lowers its own to pid_max, and what it starts cannot go above that.
   nproc=$(hard -u "$(cat /proc/sys/kernel/pid_max)")

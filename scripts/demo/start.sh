@@ -27,7 +27,8 @@ expect() {
 # Like `expect 0`, with the output in $shown as well.
 output() {
   local got=0
-  { shown=$(run "$@" | tee /dev/fd/3); } 3>&1 || got=$?
+  shown=$(run "$@") || got=$?
+  printf '%s\n' "$shown"
   [[ $got == 0 ]] || fail "'$*' ended with $got"
 }
 # answers TEXT: the web component serves it.

@@ -140,7 +140,9 @@ export const serviceStatus = (status: Status, node: string): MessageInitShape<ty
   }))
 })
 
-export const logLine = (line: LogLine & { readonly component: string }): MessageInitShape<typeof LogsResponseSchema> => ({
+export const logLine = (
+  line: LogLine & { readonly component: string }
+): MessageInitShape<typeof LogsResponseSchema> => ({
   component: line.component,
   stream: line.stream,
   line: line.line,

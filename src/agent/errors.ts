@@ -1,5 +1,5 @@
-import { explain, type ProgramError } from "../programs/explain.ts"
 import { Code, RpcError } from "../grpc/status.ts"
+import { explain, type ProgramError } from "../programs/explain.ts"
 import type { IdentityError } from "../services/IdentityError.ts"
 
 const codes: Record<ProgramError["_tag"], Code> = {
@@ -48,9 +48,14 @@ const identityCodes: Record<IdentityError["_tag"], { code: Code; reason: string;
   IdentityUnavailable: {
     code: Code.UNAVAILABLE,
     reason: "IDENTITY_UNAVAILABLE",
-    nextStep: "see whether the identity server runs and answers the node; it is [mcias] server_url in the agent's config"
+    nextStep:
+      "see whether the identity server runs and answers the node; it is [mcias] server_url in the agent's config"
   },
-  LookupsLimited: { code: Code.RESOURCE_EXHAUSTED, reason: "LOOKUPS_LIMITED", nextStep: "wait a second, then mcp login" }
+  LookupsLimited: {
+    code: Code.RESOURCE_EXHAUSTED,
+    reason: "LOOKUPS_LIMITED",
+    nextStep: "wait a second, then mcp login"
+  }
 }
 
 export const identityToRpcError = (error: IdentityError): RpcError =>

@@ -1,14 +1,14 @@
+import { statfs } from "node:fs/promises"
+import * as os from "node:os"
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt"
 import { Cause, Effect, Either, Exit, Option, Queue, Stream } from "effect"
-import * as os from "node:os"
-import { statfs } from "node:fs/promises"
+import { parseVolume } from "../domain/Scalars.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
-import { parseVolume } from "../domain/Scalars.ts"
-import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
+import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import type { ProgramError } from "../programs/explain.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
@@ -72,7 +72,8 @@ const deployment = (request: DeployRequest) =>
         deploy(request, (event) => Effect.asVoid(events.offer(Exit.succeed(event)))).pipe(
           Effect.matchCauseEffect({
             onSuccess: () => events.offer(Exit.fail(Option.none())),
-            onFailure: (cause) => events.offer(Exit.failCause(Cause.map(cause, (error) => Option.some<ProgramError>(error))))
+            onFailure: (cause) =>
+              events.offer(Exit.failCause(Cause.map(cause, (error) => Option.some<ProgramError>(error))))
           }),
           Effect.asVoid
         )
@@ -156,7 +157,9 @@ export const agentService = service(
         const plan = yield* planDeploy({ spec, components: request.components, force: request.force })
         return {
           components: plan.components.map(encode.componentPlan),
-          warnings: plan.warnings.map(({ component, message }) => (component === "" ? message : `${component}: ${message}`))
+          warnings: plan.warnings.map(({ component, message }) =>
+            component === "" ? message : `${component}: ${message}`
+          )
         }
       }),
     undeployService: (request) =>

@@ -5,8 +5,8 @@ import type { Interceptor } from "../grpc/server.ts"
 import { Code, codeName, RpcError } from "../grpc/status.ts"
 import { Identity } from "../services/Identity.ts"
 import { TokenMissing } from "../services/IdentityError.ts"
-import { accessOf } from "./access.ts"
 import { AgentState } from "./AgentState.ts"
+import { accessOf } from "./access.ts"
 import { CallerContext } from "./CallerContext.ts"
 import { identityToRpcError } from "./errors.ts"
 
@@ -15,9 +15,7 @@ const recheckEvery = "30 seconds"
 
 const tokenOf = (call: CallInfo): Effect.Effect<Redacted.Redacted, RpcError> => {
   const match = /^Bearer ([\x21-\x7e]+)$/i.exec(call.metadata.get("authorization") ?? "")
-  return match?.[1] === undefined
-    ? identityToRpcError(new TokenMissing())
-    : Effect.succeed(Redacted.make(match[1]))
+  return match?.[1] === undefined ? identityToRpcError(new TokenMissing()) : Effect.succeed(Redacted.make(match[1]))
 }
 
 const anonymous = { username: "", accountType: "" }
@@ -92,10 +90,7 @@ export const make = (policy: Policy) =>
               nextStep: "try again in a moment; the agent's log says what it waits for"
             })
           }
-          const stillAllowed = Effect.repeat(
-            Effect.delay(authenticate(call, token), recheckEvery),
-            Schedule.forever
-          )
+          const stillAllowed = Effect.repeat(Effect.delay(authenticate(call, token), recheckEvery), Schedule.forever)
           return yield* Effect.raceFirst(
             Effect.provideService(run, CallerContext, { who: caller, policy, verb }),
             Effect.zipRight(stillAllowed, Effect.never)

@@ -25,9 +25,12 @@ export const readConfig = (
           : new ConfigInvalid({ path: file, problems: [`${file}: ${error instanceof Error ? error.message : error}`] })
       )
     )
-    const config = yield* Either.mapLeft(loadCliConfig({ file, text, env }), ([first, ...rest]) => {
-      const problems = [formatProblem(first), ...rest.map(formatProblem)] as const
-      return new ConfigInvalid({ path: file, problems })
-    })
+    const config = yield* Either.mapLeft(
+      loadCliConfig({ file, text, env, home: env.HOME || homedir() }),
+      ([first, ...rest]) => {
+        const problems = [formatProblem(first), ...rest.map(formatProblem)] as const
+        return new ConfigInvalid({ path: file, problems })
+      }
+    )
     return { config, settings: { configFile: file, nodes: config.nodes } }
   })

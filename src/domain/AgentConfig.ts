@@ -148,7 +148,8 @@ export type AgentConfig = typeof AgentConfig.Type
 /** Reads the agent's config, overridden by `MCP_AGENT_<SECTION>_<KEY>`. */
 export const loadAgentConfig = (
   source: ConfigSource
-): Either.Either<AgentConfig, readonly [Problem, ...Array<Problem>]> => loadConfig(AgentConfig, "MCP_AGENT_", /^$/, source)
+): Either.Either<AgentConfig, readonly [Problem, ...Array<Problem>]> =>
+  loadConfig(AgentConfig, "MCP_AGENT_", /^$/, source)
 
 /** The config in force as TOML, defaults written out. It names files of secrets and holds none. */
 export const renderConfig = (config: AgentConfig): string => stringify(Schema.encodeSync(AgentConfig)(config))

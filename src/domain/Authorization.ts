@@ -39,8 +39,7 @@ const granting = (policy: Policy, who: Principal, verb: Verb) =>
     (rule) =>
       rule.verbs.includes(verb) &&
       rule.principals.some(
-        (principal) =>
-          principal === `account:${who.username}` || who.roles.some((role) => principal === `role:${role}`)
+        (principal) => principal === `account:${who.username}` || who.roles.some((role) => principal === `role:${role}`)
       )
   )
 

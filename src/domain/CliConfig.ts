@@ -1,5 +1,4 @@
-import { homedir } from "node:os"
-import { dirname, resolve } from "node:path"
+import { dirname, resolve } from "node:path/posix"
 import { Either, Schema } from "effect"
 import { type ConfigSource, HostPort, HttpsUrl, loadConfig } from "./Config.ts"
 import { ServiceName } from "./Names.ts"
@@ -91,8 +90,8 @@ const others = /^MCP_(CONFIG|DEBUG|VERSION|TEST_.*|AGENT_.*|ALERT_.*)$/
 
 /** Reads the CLI's config, overridden by `MCP_<SECTION>_<KEY>`. */
 export const loadCliConfig = (
-  source: ConfigSource
+  source: ConfigSource & { readonly home: string }
 ): Either.Either<CliConfig, readonly [Problem, ...Array<Problem>]> =>
   Either.map(loadConfig(CliConfigFile, "MCP_", others, source), (config) =>
-    inForce(config, source.env.HOME ?? homedir(), dirname(resolve(source.file)))
+    inForce(config, source.home, dirname(resolve(source.file)))
   )

@@ -1,15 +1,13 @@
 import { Either, Schema, SchemaAST } from "effect"
 import { decodeToml } from "./decodeToml.ts"
 import { nearest } from "./nearest.ts"
-import { parse, type Problem, type TomlDocument } from "./Toml.ts"
+import { type Problem, parse, type TomlDocument } from "./Toml.ts"
 
 /* What both programs' configs have in common: sections of keys in TOML, each overridden by PREFIX_SECTION_KEY. */
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export const AbsolutePath = Schema.String.pipe(
-  Schema.pattern(/^\/[^\0]*$/, { message: () => "an absolute path" })
-)
+export const AbsolutePath = Schema.String.pipe(Schema.pattern(/^\/[^\0]*$/, { message: () => "an absolute path" }))
 
 export const HttpsUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && new URL(text).protocol === "https:", {
@@ -20,14 +18,6 @@ export const HttpsUrl = Schema.String.pipe(
 export const HostPort = Schema.String.pipe(
   Schema.pattern(/^(\[[0-9a-fA-F:.%]+\]|[^:[\]\s]+):\d{1,5}$/, { message: () => "host:port" })
 )
-
-const property = (ast: SchemaAST.AST, name: string): SchemaAST.AST | undefined => {
-  if (SchemaAST.isTypeLiteral(ast)) return ast.propertySignatures.find((p) => p.name === name)?.type
-  if (SchemaAST.isUnion(ast)) {
-    return ast.types.map((type) => property(type, name)).find((type) => type !== undefined)
-  }
-  return undefined
-}
 
 /** The variables that override a key of the config: name, section and key. */
 const overrides = (schema: Schema.Schema.All, prefix: string) => {

@@ -2,7 +2,7 @@ import { Either, Option, Schema } from "effect"
 import { options, problemsOf, sorted } from "./decodeToml.ts"
 import { checkService, type Violation } from "./ServiceRules.ts"
 import { ComponentSpec, ServiceSpec } from "./Spec.ts"
-import { formatPath, formatProblem, type Path, parse, type Problem, type TomlDocument } from "./Toml.ts"
+import { formatPath, formatProblem, type Path, type Problem, parse, type TomlDocument } from "./Toml.ts"
 
 export { formatProblem, type Problem }
 
@@ -62,22 +62,29 @@ const readable = (document: TomlDocument, error: { readonly paths: ReadonlyArray
 const violationsOf = (document: TomlDocument, paths: ReadonlyArray<Path>): ReadonlyArray<Violation> => {
   const partly = readable(document, { paths })
   if (!partly) return []
-  return checkService(partly.spec)
-    .filter(({ code, severity }) => severity === "error" && !(code === "DEPENDENCY_UNKNOWN" && partly.unread > 0))
-    .map((found) => {
-      const [section, index, ...rest] = found.path
-      const original = section === "components" && typeof index === "number" ? partly.indices[index] : undefined
-      return original === undefined ? found : { ...found, path: ["components", original, ...rest] }
-    })
-    // What was left out may be just what the rule misses.
-    .filter(({ path }) => !paths.some((told) => path.every((key, i) => told[i] === key)))
+  return (
+    checkService(partly.spec)
+      .filter(({ code, severity }) => severity === "error" && !(code === "DEPENDENCY_UNKNOWN" && partly.unread > 0))
+      .map((found) => {
+        const [section, index, ...rest] = found.path
+        const original = section === "components" && typeof index === "number" ? partly.indices[index] : undefined
+        return original === undefined ? found : { ...found, path: ["components", original, ...rest] }
+      })
+      // What was left out may be just what the rule misses.
+      .filter(({ path }) => !paths.some((told) => path.every((key, i) => told[i] === key)))
+  )
 }
 
 const misnamed = (document: TomlDocument, expected: string | undefined): ReadonlyArray<Problem> => {
   const { name } = document.value
   return expected === undefined || typeof name !== "string" || name === expected
     ? []
-    : [problemAt(document)({ path: ["name"], message: `expected "${expected}", as the file is called, found "${name}"` })]
+    : [
+        problemAt(document)({
+          path: ["name"],
+          message: `expected "${expected}", as the file is called, found "${name}"`
+        })
+      ]
 }
 
 /** Reads a service's definition: the spec, or everything that is wrong with it, in the order of the file. */
@@ -102,5 +109,4 @@ export const parseDefinition = ({
   })
 
 /** A problem's key as a path again. */
-const pathsOf = (problems: ReadonlyArray<Problem>): ReadonlyArray<Path> =>
-  problems.map(({ path }) => path ?? [])
+const pathsOf = (problems: ReadonlyArray<Problem>): ReadonlyArray<Path> => problems.map(({ path }) => path ?? [])

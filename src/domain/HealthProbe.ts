@@ -7,7 +7,8 @@ export type HealthProbe =
   | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
   | { readonly _tag: "Cmd"; readonly argv: ReadonlyArray<string> }
 
-const reachable = (ip: string | undefined) => (ip === undefined || ip === "0.0.0.0" ? "127.0.0.1" : ip === "::" ? "::1" : ip)
+const reachable = (ip: string | undefined) =>
+  ip === undefined || ip === "0.0.0.0" ? "127.0.0.1" : ip === "::" ? "::1" : ip
 
 const targetOf = (component: ComponentSpec): { host: string; port: number } | undefined => {
   const ports = component.ports.flatMap((text) => parsePort(text) ?? []).filter((port) => port.protocol === "tcp")

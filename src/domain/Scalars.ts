@@ -53,7 +53,9 @@ export const ByteSize = Schema.transformOrFail(
     decode: (text, _, ast) => {
       const match = /^(\d+(?:\.\d+)?)(b|[kmgt]i?b?)?$/i.exec(text)
       const unit = match?.[2]?.[0]?.toLowerCase() ?? "b"
-      const bytes = match ? Math.round(Number(match[1]) * (unit === "b" ? 1 : sizeUnits[unit as keyof typeof sizeUnits])) : 0
+      const bytes = match
+        ? Math.round(Number(match[1]) * (unit === "b" ? 1 : sizeUnits[unit as keyof typeof sizeUnits]))
+        : 0
       return Number.isSafeInteger(bytes) && bytes >= 4 * 1024 ** 2 && bytes <= 1024 ** 5
         ? ParseResult.succeed(bytes)
         : ParseResult.fail(new ParseResult.Type(ast, text, sizeExpected))

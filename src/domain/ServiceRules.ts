@@ -1,4 +1,4 @@
-import { posix } from "node:path"
+import { dirname, join } from "node:path/posix"
 import { parse as parseImage } from "./Image.ts"
 import { containerName, reservedNames } from "./Names.ts"
 import { type Port, parsePort, parseVolume } from "./Scalars.ts"
@@ -60,7 +60,13 @@ const hostPorts: Rule = (spec) => {
       const other = taken.find((each) => overlap(each.port, port))
       taken.push({ port, owner: component.name })
       return other
-        ? [violation(["components", c, "ports", i], "PORT_DUPLICATE", `host port ${port.host} is taken by component ${other.owner}`)]
+        ? [
+            violation(
+              ["components", c, "ports", i],
+              "PORT_DUPLICATE",
+              `host port ${port.host} is taken by component ${other.owner}`
+            )
+          ]
         : []
     })
   )
@@ -102,7 +108,13 @@ const dependencies: Rule = (spec) => {
     const unknown = component.dependsOn.flatMap((name, i) =>
       graph.has(name)
         ? []
-        : [violation(path(i), "DEPENDENCY_UNKNOWN", `there is no component ${name}; there are ${[...graph.keys()].join(", ")}`)]
+        : [
+            violation(
+              path(i),
+              "DEPENDENCY_UNKNOWN",
+              `there is no component ${name}; there are ${[...graph.keys()].join(", ")}`
+            )
+          ]
     )
     const cycle = told.has(component.name) ? undefined : cycleFrom(component.name, graph)
     for (const name of cycle ?? []) told.add(name)
@@ -121,11 +133,15 @@ const portVariable = (name: string) => name.toUpperCase().replaceAll("-", "_")
 
 const routeNames: ComponentRule = ({ network, routes }) => [
   ...(routes.length > 1 ? routes : []).flatMap((route, i) =>
-    route.name === undefined ? [violation(["routes", i], "ROUTE_NAME_MISSING", "one of several routes needs a name")] : []
+    route.name === undefined
+      ? [violation(["routes", i], "ROUTE_NAME_MISSING", "one of several routes needs a name")]
+      : []
   ),
   ...repeated(routes, ({ name }) => name && portVariable(name))
     .filter(({ first, item }) => routes[first]?.name !== item.name)
-    .map(({ i, key }) => violation(["routes", i, "name"], "ROUTE_DUPLICATE", `$PORT_${key} would be another route's too`)),
+    .map(({ i, key }) =>
+      violation(["routes", i, "name"], "ROUTE_DUPLICATE", `$PORT_${key} would be another route's too`)
+    ),
   ...(network === "none" && routes.length > 0
     ? [violation(["routes"], "ROUTE_WITHOUT_NETWORK", 'a route needs a network; this component has "none"')]
     : [])
@@ -157,13 +173,25 @@ const health: ComponentRule = ({ health, network, ports, routes }) => {
       : routes.some((route) => route.name === port)
   return known
     ? []
-    : [violation([...path, "port"], "HEALTH_PORT", `${port} is neither a container port of ports nor a route's name or target`)]
+    : [
+        violation(
+          [...path, "port"],
+          "HEALTH_PORT",
+          `${port} is neither a container port of ports nor a route's name or target`
+        )
+      ]
 }
 
 const updateOrder: ComponentRule = ({ network, ports, updateOrder }) => {
   if (updateOrder !== "start-first") return []
   if (ports.length > 0) {
-    return [violation(["update_order"], "UPDATE_ORDER", "start-first cannot be with a fixed host port: two would need it at once")]
+    return [
+      violation(
+        ["update_order"],
+        "UPDATE_ORDER",
+        "start-first cannot be with a fixed host port: two would need it at once"
+      )
+    ]
   }
   const message = `while both run, both answer to their name on ${network}`
   return network === undefined || network === "none" || network === "host"
@@ -225,13 +253,21 @@ export const checkContainerNames = (
   const taken = new Map(
     others
       .filter(({ service }) => service !== spec.name)
-      .flatMap(({ service, components }) => components.map((c) => [containerName(service, c), `${service}/${c}`] as const))
+      .flatMap(({ service, components }) =>
+        components.map((c) => [containerName(service, c), `${service}/${c}`] as const)
+      )
   )
   return spec.components.flatMap((component, i) => {
     const name = containerName(spec.name, component.name)
     const owner = taken.get(name)
     return owner
-      ? [violation(["components", i, "name"], "CONTAINER_NAME_COLLISION", `its container would be ${name}, which ${owner} has`)]
+      ? [
+          violation(
+            ["components", i, "name"],
+            "CONTAINER_NAME_COLLISION",
+            `its container would be ${name}, which ${owner} has`
+          )
+        ]
       : []
   })
 }
@@ -241,8 +277,8 @@ const within = (path: string, folder: string) => path === folder || path.startsW
 /** Whether the service's folder would be, hold, or lie in the folder of one of the agent's own files. */
 export const reservedBy = (filesRoot: string, service: string, ownPaths: ReadonlyArray<string>): boolean => {
   if (reservedNames.includes(service)) return true
-  const folder = posix.join(filesRoot, service)
-  return ownPaths.some((path) => within(path, folder) || within(folder, posix.dirname(path)))
+  const folder = join(filesRoot, service)
+  return ownPaths.some((path) => within(path, folder) || within(folder, dirname(path)))
 }
 
 /** Volumes through which a container would reach the agent's own files. */
@@ -250,7 +286,7 @@ export const checkVolumes = (spec: ServiceSpec, ownPaths: ReadonlyArray<string>)
   spec.components.flatMap((component, c) =>
     component.volumes.flatMap((text, i) => {
       const source = parseVolume(text)?.source ?? ""
-      return source.startsWith("/") && ownPaths.some((path) => within(path, source) || within(source, posix.dirname(path)))
+      return source.startsWith("/") && ownPaths.some((path) => within(path, source) || within(source, dirname(path)))
         ? [violation(["components", c, "volumes", i], "NAME_RESERVED", `${source} would reach the agent's own files`)]
         : []
     })

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
-import { ByteSize, DurationMillis, ImageReference, PortMapping, RestartPolicy, VolumeMount } from "./Scalars.ts"
 import { ComponentName, ServiceName } from "./Names.ts"
+import { ByteSize, DurationMillis, ImageReference, PortMapping, RestartPolicy, VolumeMount } from "./Scalars.ts"
 
 /*
  * One Schema serves both forms of a service: its encoded side is the definition as TOML has it, its type side the
@@ -56,12 +56,19 @@ export const Health = Schema.Struct({
 })
 export type Health = typeof Health.Type
 
+// A record that had a key of this name would lose it on the way, since assigning it sets the prototype.
+const keepable = (key: string) => key !== "__proto__"
+
 const EnvName = Schema.String.pipe(
-  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { message: () => "the name of an environment variable" })
+  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { message: () => "the name of an environment variable" }),
+  Schema.filter(keepable, { message: () => "the name of an environment variable" })
 )
 const EnvRecord = Schema.Record({ key: EnvName, value: Text })
 const EnvPair = Schema.String.pipe(
-  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_.-]*=[^\0]*$/, { message: () => "K=V, K the name of an environment variable" })
+  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_.-]*=[^\0]*$/, { message: () => "K=V, K the name of an environment variable" }),
+  Schema.filter((pair) => keepable(pair.slice(0, pair.indexOf("="))), {
+    message: () => "K=V, K the name of an environment variable"
+  })
 )
 const EnvPairs = Schema.transform(Schema.Array(EnvPair), Schema.typeSchema(EnvRecord), {
   strict: true,
@@ -94,9 +101,7 @@ export const ComponentSpec = Schema.Struct({
   env: Schema.optionalWith(Env, { default: () => ({}) }),
   secrets: Schema.optionalWith(
     Schema.Array(
-      Schema.String.pipe(
-        Schema.pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/, { message: () => "the name of a secret" })
-      )
+      Schema.String.pipe(Schema.pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/, { message: () => "the name of a secret" }))
     ),
     { default: () => [] }
   ),
@@ -122,6 +127,10 @@ export const Snapshot = Schema.Struct({
   excludes: Schema.optionalWith(Schema.Array(NonEmpty), { default: () => [] })
 })
 
+const ImageBaseName = Schema.String.pipe(
+  Schema.pattern(/^[a-z0-9][a-z0-9._-]*$/, { message: () => "an image's base name in lower case" })
+)
+
 export const ServiceSpec = Schema.Struct({
   name: ServiceName,
   node: Schema.optionalWith(ServiceName, { exact: true }),
@@ -131,7 +140,7 @@ export const ServiceSpec = Schema.Struct({
   path: Schema.optionalWith(NonEmpty, { exact: true }),
   build: Schema.optionalWith(
     Schema.Struct({
-      images: Schema.optionalWith(Schema.Record({ key: NonEmpty, value: NonEmpty }), { default: () => ({}) })
+      images: Schema.optionalWith(Schema.Record({ key: ImageBaseName, value: NonEmpty }), { default: () => ({}) })
     }),
     { default: () => ({ images: {} }) }
   ),

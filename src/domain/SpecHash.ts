@@ -30,4 +30,6 @@ export const parseCanonicalService = Schema.decodeUnknownEither(Schema.parseJson
  * omitted, a short image name or another spelling of a duration.
  */
 export const specHash = (component: ComponentSpec): string =>
-  createHash("sha256").update(canonicalJson(encodeComponent(component) as Json)).digest("hex")
+  createHash("sha256")
+    .update(canonicalJson(encodeComponent(component) as Json))
+    .digest("hex")

@@ -13,7 +13,9 @@ export const setActive = (text: string, active: boolean): string => {
   if (parsed.right.value.active === active) return text
   const pairs = parsed.right.ast.body[0].body.filter((item) => item.type === "TOMLKeyValue")
   const find = (name: string) =>
-    pairs.find(({ key: { keys } }) => keys.length === 1 && keys.some((k) => (k.type === "TOMLBare" ? k.name : k.value) === name))
+    pairs.find(
+      ({ key: { keys } }) => keys.length === 1 && keys.some((k) => (k.type === "TOMLBare" ? k.name : k.value) === name)
+    )
   const pair = find("active")
   if (pair) {
     const [from, to] = pair.value.range

@@ -59,7 +59,9 @@ const expectation = (message: string): string => {
 const unknownKey = (schema: Schema.Schema.All, path: Path): string => {
   const known = keysAt(schema, path.slice(0, -1))
   const near = nearest(String(path.at(-1)), known)
-  return near === undefined ? `unknown key; known are ${[...known].sort().join(", ")}` : `unknown key; did you mean "${near}"?`
+  return near === undefined
+    ? `unknown key; known are ${[...known].sort().join(", ")}`
+    : `unknown key; did you mean "${near}"?`
 }
 
 /** Everything that keeps the document from being an `A`, each thing with its place. */
@@ -76,7 +78,8 @@ export const problemsOf = (
     ({ _tag, message, path }) => !(_tag === "Type" && (below(path) || message.startsWith("Expected undefined")))
   )
   const byPath = new Map<string, typeof telling>()
-  for (const issue of telling) byPath.set(formatPath(issue.path), [...(byPath.get(formatPath(issue.path)) ?? []), issue])
+  for (const issue of telling)
+    byPath.set(formatPath(issue.path), [...(byPath.get(formatPath(issue.path)) ?? []), issue])
   return [...byPath].flatMap(([key, [issue, ...others]]): ReadonlyArray<Problem> => {
     if (!issue) return []
     const { path } = issue
@@ -99,10 +102,7 @@ export const sorted = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem>
 export const options = { errors: "all", onExcessProperty: "error" } as const
 
 /** Decodes a document; all problems at once, unknown keys at every level included. */
-export const decodeToml = <A, I>(
-  schema: Schema.Schema<A, I>,
-  document: TomlDocument
-): Either.Either<A, Problems> =>
+export const decodeToml = <A, I>(schema: Schema.Schema<A, I>, document: TomlDocument): Either.Either<A, Problems> =>
   Either.mapLeft(
     Schema.decodeUnknownEither(schema, options)(document.value),
     (error) => sorted(problemsOf(schema, document, error)) as unknown as Problems

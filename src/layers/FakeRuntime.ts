@@ -1,4 +1,5 @@
 import { Clock, Context, Deferred, Effect, Layer, Option, PubSub, Stream } from "effect"
+import { parsePort } from "../domain/Scalars.ts"
 import {
   Container,
   ContainerRuntime,
@@ -9,7 +10,6 @@ import {
   type RuntimeEvent
 } from "../services/ContainerRuntime.ts"
 import * as E from "../services/RuntimeError.ts"
-import { parsePort } from "../domain/Scalars.ts"
 
 /** How a container of an image behaves once it is started; without one it runs until it is stopped. */
 export interface Behaviour {

@@ -1,6 +1,6 @@
-import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import { join, normalize } from "node:path"
+import { Effect, Layer } from "effect"
 import { FolderRefused, ServiceFolders } from "../services/ServiceFolders.ts"
 
 const codeOf = (cause: unknown) =>
@@ -45,7 +45,10 @@ export const layer = (filesRoot: string): Layer.Layer<ServiceFolders> =>
             let at = fs.openSync(filesRoot, fs.constants.O_DIRECTORY | fs.constants.O_RDONLY)
             let shown = filesRoot
             try {
-              for (const part of path.slice(filesRoot.length).split("/").filter((part) => part !== "")) {
+              for (const part of path
+                .slice(filesRoot.length)
+                .split("/")
+                .filter((part) => part !== "")) {
                 shown = join(shown, part)
                 const next = step(at, part, owner, shown)
                 fs.closeSync(at)

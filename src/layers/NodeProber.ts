@@ -1,7 +1,7 @@
-import { Effect, Layer } from "effect"
 import { request } from "node:http"
 import { connect } from "node:net"
-import { Prober, type ProbeResult } from "../services/Prober.ts"
+import { Effect, Layer } from "effect"
+import { type ProbeResult, Prober } from "../services/Prober.ts"
 
 const words: Record<string, string> = {
   ECONNREFUSED: "connection refused",
@@ -28,7 +28,9 @@ export const layer: Layer.Layer<Prober> = Layer.succeed(
         const call = request({ host, port, path, agent: false, headers: { "user-agent": "mcp-agent" } }, (response) => {
           const status = response.statusCode ?? 0
           response.destroy()
-          resume(Effect.succeed(status >= 200 && status < 400 ? healthy(`HTTP ${status}`) : unhealthy(`HTTP ${status}`)))
+          resume(
+            Effect.succeed(status >= 200 && status < 400 ? healthy(`HTTP ${status}`) : unhealthy(`HTTP ${status}`))
+          )
         })
         call.on("error", (error) => resume(Effect.succeed(unhealthy(wordsOf(error)))))
         call.end()

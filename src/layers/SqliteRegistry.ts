@@ -1,8 +1,8 @@
+import { chmodSync, existsSync, mkdirSync } from "node:fs"
+import { dirname } from "node:path"
 import { Migrator, SqlClient, type SqlError } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { Cause, Clock, Effect, Layer, Option, Schema } from "effect"
-import { chmodSync, existsSync, mkdirSync } from "node:fs"
-import { dirname } from "node:path"
 import { ServiceSpec } from "../domain/Spec.ts"
 import { Action, DeploymentState, DesiredState, ObservedState } from "../domain/State.ts"
 import * as Ulid from "../domain/Ulid.ts"
@@ -88,15 +88,19 @@ const make = Effect.gen(function* () {
   if (!meta) yield* sql`INSERT INTO meta (key, value) VALUES ('registry_id', ${id})`
 
   const putService = (row: Parameters<Registry["Type"]["putService"]>[0]) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      sql`INSERT INTO services (service, spec, desired, undeploying, updated_at)
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        sql`INSERT INTO services (service, spec, desired, undeploying, updated_at)
           VALUES (${row.service}, ${encodeSpec(row.spec)}, ${row.desired}, ${row.undeploying ? 1 : 0}, ${now})
           ON CONFLICT (service) DO UPDATE SET spec = excluded.spec, desired = excluded.desired,
             undeploying = excluded.undeploying, updated_at = excluded.updated_at`
     )
   const putComponent = (row: Parameters<Registry["Type"]["putComponent"]>[0]) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      sql`INSERT INTO components (service, component, desired, spec_hash, generation, container_id, image_id, image,
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        sql`INSERT INTO components (service, component, desired, spec_hash, generation, container_id, image_id, image,
             observed, observed_at)
           VALUES (${row.service}, ${row.component}, ${row.desired}, ${row.specHash}, ${row.generation},
             ${row.containerId ?? null}, ${row.imageId ?? null}, ${row.image}, ${row.observed}, ${now})
@@ -106,8 +110,10 @@ const make = Effect.gen(function* () {
     )
   const finished: ReadonlySet<DeploymentState> = new Set(["succeeded", "rolled_back"])
   const setDeploymentState = (deployment: string, state: DeploymentState, error?: string) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      sql`UPDATE deployments SET state = ${state}, finished_at = ${finished.has(state) ? now : null},
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        sql`UPDATE deployments SET state = ${state}, finished_at = ${finished.has(state) ? now : null},
             error = COALESCE(${error ?? null}, error) WHERE id = ${deployment}`
     )
 
@@ -136,7 +142,10 @@ const make = Effect.gen(function* () {
                 sql`UPDATE services SET desired = ${desired} WHERE service = ${service}`,
                 sql`UPDATE components SET desired = ${desired} WHERE service = ${service}`
               )
-            : Effect.map(sql`UPDATE components SET desired = ${desired} WHERE service = ${service} AND component = ${component}`, (rows) => rows)
+            : Effect.map(
+                sql`UPDATE components SET desired = ${desired} WHERE service = ${service} AND component = ${component}`,
+                (rows) => rows
+              )
         )
       ),
     setObserved: (service, component, observed) =>

@@ -1,6 +1,6 @@
+import type { Effect } from "effect"
 import type { ComponentPlan } from "../domain/Plan.ts"
 import type { Action } from "../domain/State.ts"
-import type { Effect } from "effect"
 
 export interface DeployFailure {
   /** Empty when the whole service failed. */

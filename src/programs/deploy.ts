@@ -6,11 +6,11 @@ import * as Ulid from "../domain/Ulid.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry } from "../services/Registry.ts"
 import type { DeployResult, Emit } from "./DeployEvent.ts"
-import { bringUp, type Job, replaceable, stopOld } from "./deploySteps.ts"
 import { failureOf } from "./deployFailure.ts"
+import { bringUp, type Job, replaceable, step, stopOld } from "./deploySteps.ts"
 import { type Facts, gather, strangers } from "./facts.ts"
-import { makeFolders, pullImages } from "./preflight.ts"
 import { DeployUnfinished, NameTaken } from "./ProgramError.ts"
+import { makeFolders, pullImages } from "./preflight.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { resolveUnfinished, sweep, undo } from "./undo.ts"
 import { validate, warnings } from "./validate.ts"
@@ -163,9 +163,7 @@ const locked = (request: DeployRequest, emit: Emit) =>
     if (stranger) {
       return yield* new NameTaken({ service: spec.name, component: stranger.component, container: stranger.name })
     }
-    const wanted = spec.components.filter(
-      (c) => request.components.length === 0 || request.components.includes(c.name)
-    )
+    const wanted = spec.components.filter((c) => request.components.length === 0 || request.components.includes(c.name))
     yield* pullImages(wanted, request.pull, emit)
     yield* makeFolders(spec, wanted)
     const plans = yield* planFrom(request, before)
@@ -209,17 +207,15 @@ const locked = (request: DeployRequest, emit: Emit) =>
     // Interrupted, or a defect: nothing is undone here, the rows explain it to the next start.
     if (Option.isNone(failure)) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
     const told = yield* failureOf(failure.value)
-    yield* emit({ _tag: "Step", component: "", step: "roll back", state: "running", message: told.message, durationMs: 0 })
-    const [row] = (yield* registry.unfinishedDeployments).filter((row) => row.id === deployment)
-    if (row) {
-      yield* Effect.mapError(
-        undo(row, told.message),
-        (error) => new DeployUnfinished({ service: spec.name, deployment, why: error.message })
-      )
-    }
-    yield* emit({ _tag: "Step", component: "", step: "roll back", state: "done", message: "", durationMs: 0 })
+    yield* goBack(spec.name, deployment, told.message).pipe(step(emit, "", "roll back"))
     return resultOf(deployment, "rolled_back", jobs, yield* elapsed, told)
   })
+
+const goBack = (service: string, deployment: string, why: string) =>
+  Effect.gen(function* () {
+    const [row] = (yield* (yield* Registry).unfinishedDeployments).filter((row) => row.id === deployment)
+    if (row) yield* undo(row, why)
+  }).pipe(Effect.mapError((error) => new DeployUnfinished({ service, deployment, why: error.message })))
 
 /** A deploy of some components stores their part of the spec and keeps the others' as they were. */
 const merged = (request: DeployRequest) =>

@@ -54,9 +54,7 @@ export const stopOld = {
     Effect.gen(function* () {
       if (!(job.plan.action === "replace" || job.plan.action === "stop") || job.previous?.state !== "running") return
       const runtime = yield* ContainerRuntime
-      yield* runtime
-        .stop(job.previous.id, job.component.stopTimeout)
-        .pipe(step(emit, job.component.name, "stop"))
+      yield* runtime.stop(job.previous.id, job.component.stopTimeout).pipe(step(emit, job.component.name, "stop"))
     })
 }
 

@@ -1,6 +1,6 @@
-import type { FolderRefused } from "../services/ServiceFolders.ts"
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
+import type { FolderRefused } from "../services/ServiceFolders.ts"
 import type {
   ComponentNotFound,
   DeployUnfinished,
@@ -65,7 +65,10 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   FolderRefused: () => ({ reason: "PATH_OUTSIDE_ROOT", nextStep: "look at that path on the node: ls -ld" }),
   SpecInvalid: () => ({ reason: "SPEC_INVALID", nextStep: "correct the definition" }),
   ServiceNotFound: () => ({ reason: "SERVICE_NOT_FOUND", nextStep: "mcp list shows the services of all nodes" }),
-  ComponentNotFound: (e) => ({ reason: "COMPONENT_NOT_FOUND", nextStep: `mcp status ${e.service} shows its components` }),
+  ComponentNotFound: (e) => ({
+    reason: "COMPONENT_NOT_FOUND",
+    nextStep: `mcp status ${e.service} shows its components`
+  }),
   ServiceBusy: () => ({ reason: "SERVICE_BUSY", nextStep: "wait until that is over, then try again" }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",

@@ -1,6 +1,6 @@
 import { Effect, Option } from "effect"
-import { nearest } from "../domain/nearest.ts"
 import { serviceNetwork } from "../domain/Names.ts"
+import { nearest } from "../domain/nearest.ts"
 import { startOrder } from "../domain/Plan.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
@@ -153,10 +153,7 @@ export const restart = (target: Target) =>
       ]
       yield* Effect.forEach([...running].reverse(), (component) => stopOne(row.service, component))
       const started = yield* Effect.forEach(running, (component) => startOne(row, component))
-      return [
-        ...started,
-        ...resting.map((c): Outcome => ({ component: c.name, changed: false, observed: "stopped" }))
-      ]
+      return [...started, ...resting.map((c): Outcome => ({ component: c.name, changed: false, observed: "stopped" }))]
     })
   )
 
@@ -185,7 +182,11 @@ const undeployLocked = (service: string) =>
       const container = current.get(component.name)
       if (!container) continue
       if (container.state === "running") {
-        yield* Effect.catchTag(runtime.stop(container.id, component.stopTimeout), "ContainerNotFound", () => Effect.void)
+        yield* Effect.catchTag(
+          runtime.stop(container.id, component.stopTimeout),
+          "ContainerNotFound",
+          () => Effect.void
+        )
       }
       yield* runtime.remove(container.id)
       removed.push(container.containerName)

@@ -2,7 +2,7 @@ import { Clock, Effect } from "effect"
 import { healthProbe } from "../domain/HealthProbe.ts"
 import type { ComponentSpec, Health } from "../domain/Spec.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { Prober, type ProbeResult } from "../services/Prober.ts"
+import { type ProbeResult, Prober } from "../services/Prober.ts"
 import { NotReady } from "./ProgramError.ts"
 
 /** While a container starts it is probed at least this often, so that a quick program is not waited for. */

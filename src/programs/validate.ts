@@ -1,7 +1,6 @@
-import { Effect, Option } from "effect"
-import { containerName } from "../domain/Names.ts"
-import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import { Effect } from "effect"
 import { checkContainerNames, checkService, checkVolumes, reservedBy } from "../domain/ServiceRules.ts"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry } from "../services/Registry.ts"
 import { ComponentNotFound, NotCarriedOut, SpecInvalid } from "./ProgramError.ts"
@@ -12,28 +11,24 @@ const neededLater = (component: ComponentSpec): ReadonlyArray<string> => [
   ...(component.secrets.length > 0 ? [`secrets of component ${component.name}`] : [])
 ]
 
+const named = (components: ReadonlyArray<ComponentSpec>) => components.map((component) => component.name).join(", ")
+
 /** What the deployment goes on without, said once. */
-export const warnings = (spec: ServiceSpec): ReadonlyArray<{ component: string; message: string }> => [
-  ...spec.components.flatMap((component) => [
-    ...(component.restart === "no"
-      ? []
-      : [
-          {
-            component: component.name,
-            message: `restart = "${component.restart}" is not carried out yet: a container that ends stays down until mcp start`
-          }
-        ]),
-    ...(component.updateOrder === "start-first"
+export const warnings = (spec: ServiceSpec): ReadonlyArray<{ component: string; message: string }> => {
+  const restarting = spec.components.filter((component) => component.restart !== "no")
+  const startFirst = spec.components.filter((component) => component.updateOrder === "start-first")
+  return [
+    ...(restarting.length > 0
+      ? [`restart is not carried out yet: should ${named(restarting)} end, only mcp start brings it back`]
+      : []),
+    ...(startFirst.length > 0
       ? [
-          {
-            component: component.name,
-            message: 'update_order = "start-first" is not carried out yet: the old container is stopped first'
-          }
+          `update_order = "start-first" is not carried out yet: of ${named(startFirst)} the old container is stopped first`
         ]
-      : [])
-  ]),
-  ...(spec.snapshot ? [{ component: "", message: "[snapshot] is stored, but snapshots are not carried out yet" }] : [])
-]
+      : []),
+    ...(spec.snapshot ? ["[snapshot] is stored, but snapshots are not carried out yet"] : [])
+  ].map((message) => ({ component: "", message }))
+}
 
 /** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */
 export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
@@ -49,7 +44,10 @@ export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
       ...checkVolumes(spec, node.ownPaths)
     ].map((violation) => ({ field: violation.path.join("."), description: violation.message }))
     if (reservedBy(node.filesRoot, spec.name, node.ownPaths)) {
-      violations.push({ field: "name", description: `${spec.name} is reserved: its folder would reach the agent's own` })
+      violations.push({
+        field: "name",
+        description: `${spec.name} is reserved: its folder would reach the agent's own`
+      })
     }
     if (spec.node !== undefined && spec.node !== node.node) {
       violations.push({ field: "node", description: `this is node ${node.node}, not ${spec.node}` })
@@ -64,9 +62,3 @@ export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
     const features = spec.components.flatMap(neededLater)
     if (features.length > 0) return yield* new NotCarriedOut({ service: spec.name, features })
   })
-
-/** The stored spec of one component, as a container is made from it. */
-export const componentOf = (spec: ServiceSpec, component: string): Option.Option<ComponentSpec> =>
-  Option.fromNullable(spec.components.find((c) => c.name === component))
-
-export const nameOf = (spec: ServiceSpec, component: ComponentSpec): string => containerName(spec.name, component.name)

@@ -109,10 +109,7 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
       container: string,
       argv: ReadonlyArray<string>
     ) => Effect.Effect<ExecResult, E.ContainerNotFound | E.RuntimeRefused | Unavailable>
-    readonly logs: (
-      container: string,
-      options: LogOptions
-    ) => Stream.Stream<LogLine, E.ContainerNotFound | Unavailable>
+    readonly logs: (container: string, options: LogOptions) => Stream.Stream<LogLine, E.ContainerNotFound | Unavailable>
     /** From now on; fails when the connection is lost. */
     readonly events: Stream.Stream<RuntimeEvent, Unavailable>
     /** By reference or id. */

@@ -11,7 +11,10 @@ export class Prober extends Context.Tag("mcp/Prober")<
   Prober,
   {
     /** Healthy on a status of 200 to 399; redirects are not followed. */
-    readonly http: (target: { host: string; port: number; path: string }, timeoutMs: number) => Effect.Effect<ProbeResult>
+    readonly http: (
+      target: { host: string; port: number; path: string },
+      timeoutMs: number
+    ) => Effect.Effect<ProbeResult>
     readonly tcp: (target: { host: string; port: number }, timeoutMs: number) => Effect.Effect<ProbeResult>
   }
 >() {}

@@ -220,10 +220,12 @@ describe("deploying over the wire", () => {
       }
       const error = yield* Effect.flip(Stream.runDrain(ada.deploy({ ...quick, spec: broken })))
       assert.strictEqual(codeName(error.code), "INVALID_ARGUMENT")
-      assert.deepStrictEqual(
-        error.violations?.map((v) => v.field).sort(),
-        ["components.0.image", "components.0.ports.0", "components.1.image", "components.1.ports.0"]
-      )
+      assert.deepStrictEqual(error.violations?.map((v) => v.field).sort(), [
+        "components.0.image",
+        "components.0.ports.0",
+        "components.1.image",
+        "components.1.ports.0"
+      ])
       assert.deepStrictEqual(yield* control.containers, [])
     })
   )

@@ -59,16 +59,37 @@ describe("a definition with mistakes", () => {
   it.each([
     ['ports = "80:80"', '5:9: components[0].ports: expected an array, found "80:80"'],
     ["cpus = 0", "5:8: components[0].cpus: expected a number of CPUs above 0, found 0"],
-    ['restart = "sometimes"', '5:11: components[0].restart: expected one of "no", "on-failure", "on-failure:N", "unless-stopped", "always", found "sometimes"'],
-    ['update_order = "first"', '5:16: components[0].update_order: expected "start-first" or "stop-first", found "first"'],
-    ['volumes = ["/srv/../etc:/etc"]', '5:12: components[0].volumes[0]: expected source:target[:ro], both absolute and without . or .. (source may name a volume), found "/srv/../etc:/etc"'],
+    [
+      'restart = "sometimes"',
+      '5:11: components[0].restart: expected one of "no", "on-failure", "on-failure:N", "unless-stopped", "always", found "sometimes"'
+    ],
+    [
+      'update_order = "first"',
+      '5:16: components[0].update_order: expected "start-first" or "stop-first", found "first"'
+    ],
+    [
+      'volumes = ["/srv/../etc:/etc"]',
+      '5:12: components[0].volumes[0]: expected source:target[:ro], both absolute and without . or .. (source may name a volume), found "/srv/../etc:/etc"'
+    ],
     ['volumes = ["/a:/x", "/b:/x/"]', "5:21: components[0].volumes[1]: another volume is mounted at /x"],
     ['network = "none"\nports = ["1:1"]', '6:9: components[0].ports: ports cannot be mapped on network "none"'],
     ['health = { http = "/", tcp = true }', "5:10: components[0].health: needs exactly one of http, tcp and cmd"],
-    ['ports = ["1:80", "2:81"]\nhealth = { tcp = true }', "6:10: components[0].health: needs port: a container port of ports, or a route's name"],
-    ['ports = ["1:80"]\nhealth = { tcp = true, port = 81 }', "6:31: components[0].health.port: 81 is neither a container port of ports nor a route's name or target"],
-    ['ports = ["1:80"]\nupdate_order = "start-first"', "6:16: components[0].update_order: start-first cannot be with a fixed host port: two would need it at once"],
-    ['network = "none"\nroutes = [{ port = 443 }]', '6:10: components[0].routes: a route needs a network; this component has "none"'],
+    [
+      'ports = ["1:80", "2:81"]\nhealth = { tcp = true }',
+      "6:10: components[0].health: needs port: a container port of ports, or a route's name"
+    ],
+    [
+      'ports = ["1:80"]\nhealth = { tcp = true, port = 81 }',
+      "6:31: components[0].health.port: 81 is neither a container port of ports nor a route's name or target"
+    ],
+    [
+      'ports = ["1:80"]\nupdate_order = "start-first"',
+      "6:16: components[0].update_order: start-first cannot be with a fixed host port: two would need it at once"
+    ],
+    [
+      'network = "none"\nroutes = [{ port = 443 }]',
+      '6:10: components[0].routes: a route needs a network; this component has "none"'
+    ],
     ["routes = [{ port = 443 }, { port = 444 }]", "5:11: components[0].routes[0]: one of several routes needs a name"],
     ['depends_on = ["web"]', "5:14: components[0].depends_on: a cycle: web → web"]
   ])("%s", (lines, expected) => {
@@ -91,7 +112,10 @@ describe("a definition with mistakes", () => {
     assert.deepStrictEqual(problems('name = "shop"\n[[components]]\nname = "web"\n'), [
       "shop.toml:2:1: components[0].image: is missing"
     ])
-    assert.deepStrictEqual(problems("", "shop"), ["shop.toml:1:1: name: is missing", "shop.toml:1:1: components: is missing"])
+    assert.deepStrictEqual(problems("", "shop"), [
+      "shop.toml:1:1: name: is missing",
+      "shop.toml:1:1: components: is missing"
+    ])
   })
 
   it("a text that is no TOML is placed as well", () => {

@@ -7,10 +7,16 @@ import { ServiceSpec } from "../../src/domain/Spec.ts"
 describe("setting active in a definition", () => {
   it.each([
     ["active = true\n", "active = false\n"],
-    ["# top\nname = 'a'   # why\n  active   =  true # keep me\n", "# top\nname = 'a'   # why\n  active   =  false # keep me\n"],
+    [
+      "# top\nname = 'a'   # why\n  active   =  true # keep me\n",
+      "# top\nname = 'a'   # why\n  active   =  false # keep me\n"
+    ],
     ['name = "a"\r\nactive = true\r\n', 'name = "a"\r\nactive = false\r\n'],
     ['"active" = true', '"active" = false'],
-    ['name = "a" # n\n\n[[components]]\nactive = true\n', 'name = "a" # n\nactive = false\n\n[[components]]\nactive = true\n'],
+    [
+      'name = "a" # n\n\n[[components]]\nactive = true\n',
+      'name = "a" # n\nactive = false\n\n[[components]]\nactive = true\n'
+    ],
     ['name = "a"\r\n[x]\r\n', 'name = "a"\r\nactive = false\r\n[x]\r\n'],
     ['name = "a"', 'name = "a"\nactive = false\n'],
     ["[x]\nactive = true\n", "active = false\n[x]\nactive = true\n"],

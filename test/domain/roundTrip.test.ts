@@ -150,11 +150,26 @@ describe("what comes over the wire is not trusted", () => {
   })
 
   it("reading a definition never throws, whatever the text", () => {
-    const lines = fc.constantFrom('name = "a"', "[[components]]", 'image = "x"', "[", "x = {", "a.b = 1", "env = 3", "\u0000")
+    const lines = fc.constantFrom(
+      'name = "a"',
+      "[[components]]",
+      'image = "x"',
+      "[",
+      "x = {",
+      "a.b = 1",
+      "env = 3",
+      "\u0000"
+    )
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.array(lines).map((all) => all.join("\n"))), (text) => {
-        parseDefinition({ file: "a.toml", text, expectedName: "a" })
-      })
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(lines).map((all) => all.join("\n"))
+        ),
+        (text) => {
+          parseDefinition({ file: "a.toml", text, expectedName: "a" })
+        }
+      )
     )
   })
 })

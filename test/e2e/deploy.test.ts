@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { bothViews, freePort, RunningNode, read, run } from "../support/agent.ts"
 import { image } from "../support/podman.ts"
-import { freePort, type Node, RunningNode, read, run } from "../support/agent.ts"
 
 const definition = (port: number, page: string, component = "") => `# The shop, with a comment to keep.
 name = "shop"
@@ -10,7 +10,6 @@ active = true   # stop and start edit this
 [[components]]
 name = "web"
 image = "${image}"
-user = "1000:1000"
 ports = ["127.0.0.1:${port}:8080"]
 cmd = ["sh", "-c", "echo ${page} > /tmp/index.html; echo serving ${page}; exec httpd -f -p 8080 -h /tmp"]
 stop_timeout = "1s"
@@ -34,16 +33,6 @@ cmd = ["sh", "-c", "echo visited; wget -q -O - http://web:8080/; exec sleep 1000
 const get = (port: number) =>
   Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
 
-/** Names and states: what MCP says of the service beside what podman says of all containers. */
-const both = (node: Node) =>
-  Effect.gen(function* () {
-    const { components } = JSON.parse((yield* node.mcp("ps", "--json")).stdout)
-    const ours = components.map((c: { container: string; state: string }) => `${c.container} ${c.state}`).sort()
-    const listed = yield* node.podman.run("ps", "--all", "--format", "{{.Names}} {{.State}}")
-    const theirs = listed.split("\n").filter((line) => line !== "")
-    return { ours, theirs: theirs.map((line) => line.replace(/ exited$/, " stopped")).sort() }
-  })
-
 layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })("a service's life", (it) => {
   let port = 0
 
@@ -55,7 +44,7 @@ layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })(
       const deployed = yield* node.mcp("deploy", "shop")
       assert.strictEqual(deployed.code, 0, deployed.stderr)
       assert.strictEqual(yield* get(port), "one\n")
-      const { ours, theirs } = yield* both(node)
+      const { ours, theirs } = yield* bothViews(node)
       assert.deepStrictEqual(ours, ["shop-web running", "shop-worker running"])
       assert.deepStrictEqual(theirs, ours)
     })
@@ -102,7 +91,7 @@ layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })(
       assert.include(deployed.stderr, "serving three")
       assert.strictEqual(yield* get(port), "two\n")
       assert.strictEqual(yield* node.podman.run("inspect", "--format", "{{.Id}}", "shop-web"), web)
-      const { ours, theirs } = yield* both(node)
+      const { ours, theirs } = yield* bothViews(node)
       assert.deepStrictEqual(theirs, ours)
       node.define("shop", definition(port, "two"))
     })
@@ -125,7 +114,7 @@ layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })(
       const before = read(file)
       assert.strictEqual((yield* node.mcp("stop", "shop")).code, 0)
       assert.strictEqual(read(file), before.replace("active = true ", "active = false "))
-      const stopped = yield* both(node)
+      const stopped = yield* bothViews(node)
       assert.deepStrictEqual(stopped.ours, ["shop-web stopped", "shop-worker stopped"])
       assert.deepStrictEqual(stopped.theirs, stopped.ours)
       assert.strictEqual((yield* node.mcp("start", "shop")).code, 0)
@@ -154,7 +143,7 @@ layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })(
       assert.strictEqual(code, 1)
       assert.match(stderr, /^mcp: deploy absent failed on here: .*absent:1.*$/m)
       assert.match(stderr, /^ +next: /m)
-      const { ours, theirs } = yield* both(node)
+      const { ours, theirs } = yield* bothViews(node)
       assert.deepStrictEqual(theirs, ours)
     })
   )

@@ -327,11 +327,13 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
         assert.match(refused.message, /authentication required/)
         const progress = Array.from(yield* Stream.runCollect(runtime.pull(reference, { authFile })))
         assert.include(progress[0], reference)
-        const digest = Option.getOrThrow(yield* runtime.image(reference)).digests.find((one) =>
-          one.startsWith(registry)
-        )
-        // As a definition pins it: by tag and digest.
-        const pinned = `${reference}@${digest?.split("@")[1]}`
+        // As a definition pins it: by tag and digest. It is known here under the digest that it had before the push, too.
+        const manifest = fetch(`http://${registry}/v2/team/app/manifests/v1`, {
+          headers: { authorization: `Basic ${auth}`, accept: "application/vnd.oci.image.manifest.v1+json" }
+        })
+        const digest = (yield* Effect.promise(() => manifest)).headers.get("docker-content-digest")
+        const pinned = `${reference}@${digest}`
+        assert.include(Option.getOrThrow(yield* runtime.image(reference)).digests, `${registry}/team/app@${digest}`)
         yield* Stream.runDrain(runtime.pull(pinned, { authFile }))
         assert.isTrue(Option.isSome(yield* runtime.image(pinned)))
         yield* Effect.addFinalizer(() => Effect.ignore(runtime.remove("pinned")))

@@ -11,7 +11,10 @@ import { Registry } from "../../src/services/Registry.ts"
 const spec = Schema.decodeUnknownSync(ServiceSpec)({
   name: "shop",
   comment: "what it is for",
-  components: [{ name: "web", image: "nginx:1.27", env: { A: "b" } }, { name: "worker", image: "nginx:1.27" }]
+  components: [
+    { name: "web", image: "nginx:1.27", env: { A: "b" } },
+    { name: "worker", image: "nginx:1.27" }
+  ]
 })
 const row = { service: "shop", spec, desired: "running", undeploying: false } as const
 const web = {

@@ -9,7 +9,7 @@ import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
 import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
-import { Prober, type ProbeResult } from "../../src/services/Prober.ts"
+import { type ProbeResult, Prober } from "../../src/services/Prober.ts"
 import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
 
 /** A real registry in a folder of its own, and everything else in memory, on the test's clock. */
@@ -65,9 +65,7 @@ export const asked = (spec: ServiceSpec): DeployRequest => ({
 
 /** Lets other fibers run until what they do shows. */
 export const until = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean): Effect.Effect<void> =>
-  Effect.flatMap(read, (value) =>
-    holds(value) ? Effect.void : Effect.zipRight(Effect.yieldNow(), until(read, holds))
-  )
+  Effect.flatMap(read, (value) => (holds(value) ? Effect.void : Effect.zipRight(Effect.yieldNow(), until(read, holds))))
 
 /** Deploys to the end, with the clock running past every wait, and keeps what was told on the way. */
 export const deployed = (spec: ServiceSpec, change: Partial<DeployRequest> = {}) =>

@@ -87,7 +87,9 @@ const daemonOf = (command: string, child: ChildProcess): Daemon => {
     signal,
     ended,
     stop: signal("SIGTERM").pipe(
-      Effect.zipRight(Effect.timeoutTo(ended, { duration: "15 seconds", onSuccess: () => true, onTimeout: () => false })),
+      Effect.zipRight(
+        Effect.timeoutTo(ended, { duration: "15 seconds", onSuccess: () => true, onTimeout: () => false })
+      ),
       Effect.flatMap((gone) => (gone ? Effect.void : Effect.zipRight(signal("SIGKILL"), ended)))
     )
   }
@@ -264,5 +266,18 @@ export class RunningNode extends Context.Tag("test/RunningNode")<RunningNode, No
     })
   )
 }
+
+/** Names and states of all containers: what `mcp ps` says, and what `podman ps --all` says. */
+export const bothViews = (node: Node) =>
+  Effect.gen(function* () {
+    const { components } = JSON.parse((yield* node.mcp("ps", "--json")).stdout)
+    const ours = components.map((c: { container: string; state: string }) => `${c.container} ${c.state}`)
+    const listed = yield* node.podman.run("ps", "--all", "--format", "{{.Names}} {{.Status}}")
+    const theirs = listed.split("\n").filter((line) => line !== "")
+    return {
+      ours: ours.sort() as ReadonlyArray<string>,
+      theirs: theirs.map((line) => line.replace(/ Up .*/, " running").replace(/ Exited .*/, " stopped")).sort()
+    }
+  })
 
 export const read = (file: string): string => readFileSync(file, "utf8")

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -136,6 +137,17 @@ const buildImage = (dir: string, podman: string) => {
   execFileSync(podman, ["import", "-q", "-c", "ENV PATH=/bin", "-c", "CMD sh", tar, image], { stdio: "pipe" })
 }
 
+/** After an exec, podman's conmon waits five minutes for somebody to ask for the exit code. */
+const conmons = (dir: string) =>
+  readdirSync("/proc").filter((pid) => {
+    try {
+      const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+      return argv[0]?.endsWith("/conmon") && argv.some((word) => word.startsWith(`${dir}/`))
+    } catch {
+      return false
+    }
+  })
+
 const destroy = (dir: string, podman: string) => {
   const attempt = (command: string, ...args: ReadonlyArray<string>) => {
     try {
@@ -146,6 +158,7 @@ const destroy = (dir: string, podman: string) => {
   }
   attempt(podman, "rm", "--all", "--force", "--time", "0")
   attempt(podman, "network", "prune", "--force")
+  for (const pid of conmons(dir)) attempt("kill", "-9", pid)
   attempt("umount", join(dir, "ns/mnt"))
   attempt("umount", "-l", join(dir, "ns"))
   rmSync(dir, { recursive: true, force: true })

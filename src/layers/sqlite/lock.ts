@@ -1,6 +1,6 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { RegistryLocked, RegistryUnavailable } from "../../services/RegistryError.ts"
 
 const readPid = (file: string): number | undefined => {

@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { type PlanInput, plan, startOrder } from "../../src/domain/Plan.ts"
+import { checkContainerNames, checkVolumes, reservedBy } from "../../src/domain/ServiceRules.ts"
+import { ServiceSpec } from "../../src/domain/Spec.ts"
+import { specHash } from "../../src/domain/SpecHash.ts"
+
+const service = (web: Record<string, unknown> = {}, change: Record<string, unknown> = {}) =>
+  Schema.decodeUnknownSync(ServiceSpec)({
+    name: "shop",
+    components: [{ name: "web", image: "web:1", env: { TOKEN: "hunter2" }, ...web }],
+    ...change
+  })
+const before = service()
+const image = "docker.io/library/web:1"
+const running: PlanInput = {
+  spec: before,
+  stored: before,
+  rows: [{ component: "web", specHash: specHash(before.components[0]), imageId: "i1", image, desired: "running" }],
+  observed: new Map([["web", { state: "running", imageId: "i1" }]]),
+  images: new Map([[image, "i1"]]),
+  force: false,
+  only: []
+}
+const actions = (change: Partial<PlanInput>) => plan({ ...running, ...change }).map((c) => `${c.action}: ${c.why}`)
+
+describe("what a deploy would do with a component", () => {
+  it.each<[string, Partial<PlanInput>, string]>([
+    ["same hash, same image, running", {}, "unchanged: "],
+    ["not in the registry", { rows: [], observed: new Map() }, "create: new"],
+    ["its container was removed by hand", { observed: new Map() }, "create: its container is gone"],
+    ["another spec", { spec: service({ cmd: ["x"] }) }, "replace: the definition changed"],
+    [
+      "another image under the same name",
+      { images: new Map([[image, "i2"]]) },
+      "replace: the image changed under its name"
+    ],
+    ["an image that is not here is no change", { images: new Map([[image, undefined]]) }, "unchanged: "],
+    ["forced", { force: true }, "replace: forced"],
+    ["stopped", { observed: new Map([["web", { state: "exited", imageId: "i1" }]]) }, "start: it is exited"],
+    ["not active", { spec: service({}, { active: false }) }, "stop: active = false"]
+  ])("%s", (_, change, expected) => {
+    assert.deepStrictEqual(actions(change), [expected])
+  })
+
+  it("one that is no longer defined is told as an orphan and never removed", () => {
+    const spec = service({ name: "other" })
+    assert.deepStrictEqual(
+      plan({ ...running, spec }).map((c) => `${c.component} ${c.action}`),
+      ["other create", "web orphan"]
+    )
+    assert.deepStrictEqual(
+      plan({ ...running, spec, only: ["other"] }).map((c) => c.component),
+      ["other"]
+    )
+  })
+
+  it("says which fields change, and never a value of the environment", () => {
+    const [change] = plan({ ...running, spec: service({ env: { TOKEN: "swordfish", NEW: "x" }, restart: "no" }) })
+    assert.deepStrictEqual(change?.changes, [
+      { field: "restart", from: "unless-stopped", to: "no" },
+      { field: "env.NEW", from: undefined, to: "(set)" },
+      { field: "env.TOKEN", from: "(set)", to: "(changed)" }
+    ])
+  })
+})
+
+describe("the order in which components start", () => {
+  it("is in stages, each after what it depends on", () => {
+    const of = (name: string, ...dependsOn: ReadonlyArray<string>) => ({ name, dependsOn })
+    assert.deepStrictEqual(
+      startOrder([of("web", "api"), of("api", "db", "cache"), of("db"), of("cache"), of("mail")]),
+      [["db", "cache", "mail"], ["api"], ["web"]]
+    )
+  })
+})
+
+describe("names and places that are not a service's own", () => {
+  const shop = (component: string, volumes: ReadonlyArray<string> = []) =>
+    Schema.decodeUnknownSync(ServiceSpec)({ name: "a-b", components: [{ name: component, image: "x:1", volumes }] })
+
+  it("two services never share a container's name", () => {
+    const others = [{ service: "a", components: ["b-c"] }]
+    assert.strictEqual(
+      checkContainerNames(shop("c"), others)[0]?.message,
+      "its container would be a-b-c, which a/b-c has"
+    )
+    assert.deepStrictEqual(checkContainerNames(shop("d"), others), [])
+  })
+
+  it("a service whose folder would be or hold the agent's own is reserved, its neighbours are not", () => {
+    const own = ["/srv/control/mcp.db", "/etc/mcp/agent.key"]
+    assert.isTrue(reservedBy("/srv", "control", own))
+    assert.isFalse(reservedBy("/srv", "shop", own))
+    assert.isTrue(reservedBy("/srv", "mcp-agent", []))
+    assert.isTrue(reservedBy("/etc", "mcp", own))
+  })
+
+  it("no volume reaches the agent's own files from above, beside or below", () => {
+    const own = ["/srv/control/mcp.db"]
+    for (const source of ["/", "/srv", "/srv/control", "/srv/control/mcp.db", "/srv/control/keys"]) {
+      assert.lengthOf(checkVolumes(shop("c", [`${source}:/x`]), own), 1, source)
+    }
+    assert.deepStrictEqual(checkVolumes(shop("c", ["/srv/controller:/x", "data:/y"]), own), [])
+  })
+})
