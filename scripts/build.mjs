@@ -58,8 +58,8 @@ const nativeFiles = {
     onLoad({ filter: /.*/, namespace: "native" }, ({ path }) => ({
       contents:
         path === "bindings"
-          ? "module.exports = (file) => require(`${__dirname}/native/${file}`)"
-          : "module.exports = require(`${__dirname}/native/argon2.node`)"
+          ? 'module.exports = (file) => require(__dirname + "/native/" + file)'
+          : 'module.exports = require(__dirname + "/native/argon2.node")'
     }))
   }
 }

@@ -41,10 +41,9 @@ if [[ -e $demo/first-on-this-host ]] && ! iptables -w -S NETAVARK_FORWARD 2>/dev
   nat -D PREROUTING -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT
   nat -D OUTPUT -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT
   nat -D POSTROUTING -j NETAVARK-HOSTPORT-MASQ
-  for chain in DNAT MASQ SETMARK; do
-    nat -F "NETAVARK-HOSTPORT-$chain"
-    nat -X "NETAVARK-HOSTPORT-$chain"
-  done
+  chains() { iptables -w -t nat -S | sed -n 's/^-N \(NETAVARK.*\)/\1/p'; }
+  for chain in $(chains); do nat -F "$chain"; done
+  for chain in $(chains); do nat -X "$chain"; done
   filter() { iptables -w "$@" 2>/dev/null || true; }
   filter -D FORWARD -m comment --comment "netavark firewall plugin rules" -j NETAVARK_FORWARD
   filter -F NETAVARK_FORWARD

@@ -106,6 +106,7 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   image: live.image,
   version: live.version,
   ports: [...live.ports],
+  drift: [...live.drift],
   ...some("startedAt", live.startedAt, timestampFromMs),
   ...some("exitCode", live.exitCode, same)
 })

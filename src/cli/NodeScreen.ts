@@ -16,15 +16,19 @@ const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() 
 
 const ask = (question: string, hidden: boolean) =>
   Effect.async<string>((resume) => {
-    process.stderr.write(question)
     const output = hidden ? nowhere() : process.stderr
     const lines = createInterface({ input: process.stdin, output, terminal: true })
+    let ended = false
+    // Readline's own listeners stay: they take it off the terminal again, and without that it goes on echoing.
     const end = (result: Effect.Effect<string>, newline: boolean) => {
-      lines.removeAllListeners("close")
+      if (ended) return
+      ended = true
       lines.close()
       if (newline) process.stderr.write("\n")
       resume(result)
     }
+    // Only now that the terminal no longer echoes by itself: an answer may be pasted, or typed ahead.
+    process.stderr.write(question)
     // The cursor stands behind the question; without this the first redraw would wipe it.
     if (!hidden) lines.setPrompt(question)
     lines.once("line", (line) => end(Effect.succeed(line), hidden))

@@ -48,9 +48,6 @@ export const Listed = Schema.Struct({ service: Schema.String, node: Schema.Strin
 export type Listed = typeof Listed.Type
 export const List = Schema.Struct({ components: Schema.Array(Listed), unreachable_nodes })
 
-export const Drift = Schema.Literal("missing", "stopped", "running", "image", "unhealthy")
-export type Drift = typeof Drift.Type
-
 export const StatusComponent = Schema.Struct({
   ...registered,
   running_version: MaybeText,
@@ -60,7 +57,8 @@ export const StatusComponent = Schema.Struct({
   uptime_ms: MaybeNumber,
   restarts: Schema.Number,
   ports: Schema.Array(Schema.String),
-  drift: Schema.Array(Drift)
+  /** An agent that is newer than this program may know more kinds. */
+  drift: Schema.Array(Schema.String)
 })
 export type StatusComponent = typeof StatusComponent.Type
 

@@ -10,7 +10,6 @@ import {
 } from "../gen/mcp/v1/mcp_pb.ts"
 import type { RpcError } from "../grpc/status.ts"
 import type { Style } from "./ansi.ts"
-import { driftOf } from "./drift.ts"
 import type * as Json from "./json.ts"
 import type { Cell } from "./table.ts"
 
@@ -84,7 +83,7 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
       uptime_ms: since(base.observed, started_at, now),
       restarts: seen?.restarts ?? 0,
       ports: seen?.ports ?? [],
-      drift: driftOf(base.desired, base.observed, { wanted: c.version, actual: seen?.version })
+      drift: seen?.drift ?? []
     }
   })
   return {

@@ -10,7 +10,8 @@ export const setActive = (text: string, active: boolean): string => {
   const body = text.slice(mark.length)
   const parsed = parse("", body)
   if (Either.isLeft(parsed)) return text
-  if (parsed.right.value.active === active) return text
+  // Without the line a service is active.
+  if ((parsed.right.value.active ?? true) === active) return text
   const pairs = parsed.right.ast.body[0].body.filter((item) => item.type === "TOMLKeyValue")
   const find = (name: string) =>
     pairs.find(

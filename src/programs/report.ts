@@ -1,6 +1,8 @@
 import { Effect } from "effect"
+import { type Drift, driftOf } from "../domain/Drift.ts"
 import { version } from "../domain/Image.ts"
 import { containerName } from "../domain/Names.ts"
+import type { RestartPolicy } from "../domain/Scalars.ts"
 import type { DesiredState, ObservedState } from "../domain/State.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
@@ -19,6 +21,7 @@ export interface Live {
   readonly startedAt: number | undefined
   readonly exitCode: number | undefined
   readonly ports: ReadonlyArray<string>
+  readonly drift: ReadonlyArray<Drift>
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
@@ -39,9 +42,10 @@ const observe = (row: ComponentRow, container: Container | undefined): ObservedS
   }
 }
 
-const liveOf = (row: ComponentRow, container: Container | undefined, known: boolean): Live => {
+const liveOf = (row: ComponentRow, restart: RestartPolicy, container: Container | undefined, known: boolean): Live => {
   const observed = known ? observe(row, container) : "unknown"
   const image = container?.image ?? row.image
+  const exitCode = observed === "exited" ? container?.exitCode : undefined
   return {
     service: row.service,
     component: row.component,
@@ -52,10 +56,26 @@ const liveOf = (row: ComponentRow, container: Container | undefined, known: bool
     image,
     version: version(image),
     startedAt: observed === "running" ? container?.startedAt : undefined,
-    exitCode: observed === "exited" ? container?.exitCode : undefined,
-    ports: container?.ports ?? []
+    exitCode,
+    ports: container?.ports ?? [],
+    drift: driftOf({
+      desired: row.desired,
+      observed,
+      exitCode,
+      restart,
+      image: { desired: row.imageId, actual: container?.imageId }
+    })
   }
 }
+
+/** The restart policy of each component, from the stored specs. */
+const policies = Effect.gen(function* () {
+  const services = yield* (yield* Registry).services
+  const all = new Map(
+    services.flatMap(({ service, spec }) => spec.components.map((c) => [`${service}/${c.name}`, c.restart] as const))
+  )
+  return (row: ComponentRow): RestartPolicy => all.get(`${row.service}/${row.component}`) ?? "no"
+})
 
 /** What runs now, and the registry brought up to it. Fails when the runtime does not answer. */
 export const live = (service: string | undefined) =>
@@ -64,8 +84,9 @@ export const live = (service: string | undefined) =>
     const registry = yield* Registry
     if (service !== undefined) yield* findService(service)
     const rows = yield* registry.components(service)
+    const policy = yield* policies
     const byId = new Map((yield* runtime.list).map((container) => [container.id, container]))
-    const components = rows.map((row) => liveOf(row, byId.get(row.containerId ?? ""), true))
+    const components = rows.map((row) => liveOf(row, policy(row), byId.get(row.containerId ?? ""), true))
     yield* Effect.forEach(
       components.filter((component, i) => component.observed !== rows[i]?.observed),
       ({ service, component, observed }) => registry.setObserved(service, component, observed),
@@ -79,7 +100,8 @@ export const liveOrUnknown = (service: string | undefined) =>
   Effect.catchTag(live(service), "RuntimeUnavailable", () =>
     Effect.gen(function* () {
       const rows = yield* (yield* Registry).components(service)
-      return rows.map((row) => liveOf(row, undefined, false))
+      const policy = yield* policies
+      return rows.map((row) => liveOf(row, policy(row), undefined, false))
     })
   )
 

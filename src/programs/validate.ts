@@ -17,6 +17,9 @@ const named = (components: ReadonlyArray<ComponentSpec>) => components.map((comp
 export const warnings = (spec: ServiceSpec): ReadonlyArray<{ component: string; message: string }> => {
   const restarting = spec.components.filter((component) => component.restart !== "no")
   const startFirst = spec.components.filter((component) => component.updateOrder === "start-first")
+  if (!spec.active) {
+    return [{ component: "", message: `active = false: nothing of it is started; mcp start ${spec.name} does that` }]
+  }
   return [
     ...(restarting.length > 0
       ? [`restart is not carried out yet: should ${named(restarting)} end, only mcp start brings it back`]

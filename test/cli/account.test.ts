@@ -68,6 +68,8 @@ describe("login", () => {
         [ran.code, ran.err],
         [2, "mcp: no terminal to ask for the password\n  next: mcp login --username NAME --password-file FILE\n"]
       )
+      const empty = yield* mcp(["login", "--username", "admin"], { tty: true, answers: [""], mcias: accepting([]) })
+      assert.strictEqual(empty.code, 2)
       const nobody = yield* mcp(["login"], { mcias: accepting([]) })
       assert.match(nobody.err, /no terminal to ask for the user name/)
     })

@@ -181,8 +181,8 @@ describe("status", () => {
   const web = create(pb.ServiceStatusSchema, {
     info: info("web", { name: "worker" }, { name: "api", version: "v2" }),
     live: [
-      live({ component: "api", version: "v1", health: "healthy" }),
-      live({ component: "worker", observed: pb.ObservedState.EXITED, exitCode: 1 })
+      live({ component: "api", version: "v1", health: "healthy", drift: ["image"] }),
+      live({ component: "worker", observed: pb.ObservedState.EXITED, exitCode: 1, drift: ["stopped"] })
     ],
     deployments: [{ id: "01J", state: "rolled_back", actor: "admin", startedAt: ago(60), error: "api: exited with 1" }]
   })

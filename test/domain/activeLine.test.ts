@@ -28,6 +28,7 @@ describe("setting active in a definition", () => {
   it("leaves a text that says so already as it is", () => {
     const text = "active = false   # as it was\n"
     assert.strictEqual(setActive(text, false), text)
+    assert.strictEqual(setActive('name = "a"\n', true), 'name = "a"\n')
   })
 
   it("changes nothing but the value, whatever the definition", () => {

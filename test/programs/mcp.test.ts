@@ -185,4 +185,29 @@ describe("mcp", () => {
     const { code, err } = await done
     assert.deepStrictEqual([code, err], [130, ""])
   })
+
+  // `script` gives it a terminal of its own; each answer is sent as soon as its question is seen.
+  it.runIf(process.platform === "linux")("asks on a terminal, and never shows the password", async () => {
+    const child = spawn("script", ["-qec", `${process.execPath} ${program} login`, "/dev/null"], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { PATH: process.env.PATH, HOME: home, MCP_CONFIG: configFile, SHELL: "/bin/sh" }
+    })
+    const answers: Array<readonly [string, string]> = [
+      ["Username: ", "admin\r"],
+      ["Password of admin: ", "hunter2\r"]
+    ]
+    let seen = ""
+    child.stdout.on("data", (text) => {
+      seen += text
+      const [next] = answers
+      if (next === undefined || !seen.includes(next[0])) return
+      answers.shift()
+      child.stdin.write(next[1])
+    })
+    const { code, out } = await ended(child)
+    assert.strictEqual(code, 1, out)
+    assert.lengthOf(answers, 0, out)
+    assert.include(out, "could not be asked")
+    assert.notInclude(out, "hunter2")
+  })
 })

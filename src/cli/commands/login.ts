@@ -62,6 +62,9 @@ export const login = Command.make(
     const password = Option.isSome(options.passwordFile)
       ? yield* passwordFrom(options.passwordFile.value)
       : Redacted.make(yield* question("password", `Password of ${name}: `, true, example))
+    if (Redacted.value(password) === "") {
+      return yield* new UsageError({ problem: "the password is empty", nextStep: example })
+    }
     const withCode = Effect.flatMap(code, (totp) => mcias.login({ username: name, password, totp }))
     const screen = yield* Screen
     const { expiresAt, token } = yield* options.totp

@@ -1,0 +1,31 @@
+import { Schema } from "effect"
+import type { RestartPolicy } from "./Scalars.ts"
+import type { DesiredState, ObservedState } from "./State.ts"
+
+/** How desired and observed disagree. */
+export const Drift = Schema.Literal("missing", "stopped", "running", "image", "spec", "unhealthy", "flapping")
+export type Drift = typeof Drift.Type
+
+export interface Seen {
+  readonly desired: DesiredState
+  readonly observed: ObservedState
+  readonly exitCode: number | undefined
+  readonly restart: RestartPolicy
+  /** The image ids that the registry and the runtime have. */
+  readonly image: { readonly desired: string | undefined; readonly actual: string | undefined }
+}
+
+/** What ended as its restart policy has it: a job, or a program that said it is done. */
+const endedByPolicy = ({ exitCode, observed, restart }: Seen) =>
+  observed === "exited" && (restart === "no" || (restart.startsWith("on-failure") && exitCode === 0))
+
+/** Where desired and observed disagree. `unknown` is no drift: nobody can say. */
+export const driftOf = (seen: Seen): ReadonlyArray<Drift> => {
+  const { desired, image, observed } = seen
+  if (desired === "stopped") return observed === "running" || observed === "unhealthy" ? ["running"] : []
+  if (desired !== "running" || observed === "unknown" || endedByPolicy(seen)) return []
+  if (observed === "removed") return ["missing"]
+  if (observed === "stopped" || observed === "exited") return ["stopped"]
+  const otherImage = image.desired !== undefined && image.actual !== undefined && image.desired !== image.actual
+  return [...(observed === "unhealthy" ? (["unhealthy"] as const) : []), ...(otherImage ? (["image"] as const) : [])]
+}
