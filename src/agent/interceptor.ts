@@ -1,4 +1,4 @@
-import { Effect, Redacted, Ref, Schedule } from "effect"
+import { type Duration, Effect, Redacted, Ref } from "effect"
 import { allows, type Policy, refusal } from "../domain/Authorization.ts"
 import { type CallInfo, onOutcome } from "../grpc/CallInfo.ts"
 import type { Interceptor } from "../grpc/server.ts"
@@ -11,7 +11,7 @@ import { CallerContext } from "./CallerContext.ts"
 import { identityToRpcError } from "./errors.ts"
 
 /** Open calls are checked again this often, and ended when the token no longer counts. */
-const recheckEvery = "30 seconds"
+const recheckDefault = "30 seconds"
 
 const tokenOf = (call: CallInfo): Effect.Effect<Redacted.Redacted, RpcError> => {
   const match = /^Bearer ([\x21-\x7e]+)$/i.exec(call.metadata.get("authorization") ?? "")
@@ -43,7 +43,7 @@ const audited = <R>(effect: Effect.Effect<void, RpcError, R>, call: CallInfo, ca
   )
 
 /** Authentication, the node's rules and the audit line, ahead of every handler. */
-export const make = (policy: Policy) =>
+export const make = (policy: Policy, recheckEvery: Duration.DurationInput = recheckDefault) =>
   Effect.gen(function* () {
     const identity = yield* Identity
     const state = yield* AgentState
@@ -90,10 +90,18 @@ export const make = (policy: Policy) =>
               nextStep: "try again in a moment; the agent's log says what it waits for"
             })
           }
-          const stillAllowed = Effect.repeat(Effect.delay(authenticate(call, token), recheckEvery), Schedule.forever)
+          const stillAllowed = authenticate(call, token).pipe(
+            // Only a refusal ends an open call: while nobody can be asked, what was allowed goes on.
+            Effect.catchIf(
+              (error) => error.code === Code.UNAVAILABLE || error.code === Code.RESOURCE_EXHAUSTED,
+              () => Effect.void
+            ),
+            Effect.delay(recheckEvery),
+            Effect.forever
+          )
           return yield* Effect.raceFirst(
             Effect.provideService(run, CallerContext, { who: caller, policy, verb }),
-            Effect.zipRight(stillAllowed, Effect.never)
+            stillAllowed
           )
         })
         return yield* audited(guarded, call, known)

@@ -1,4 +1,4 @@
-import { Effect, Schedule } from "effect"
+import { type Duration, Effect, Schedule } from "effect"
 import type { Policy } from "../domain/Authorization.ts"
 import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import * as Health from "../grpc/health.ts"
@@ -16,6 +16,8 @@ export interface ServeOptions {
   readonly certFile: string
   readonly keyFile: string
   readonly policy: Policy
+  /** How often the token of an open call is checked again. */
+  readonly recheckEvery?: Duration.DurationInput
 }
 
 /** Ends what a crash left half done; tried again until podman answers, while the agent listens already. */
@@ -36,7 +38,7 @@ export const listen = (options: ServeOptions) =>
       port: options.port,
       certificate: { certFile: options.certFile, keyFile: options.keyFile },
       services: [...services, ...Reflection.make(services)],
-      interceptor: yield* Interceptor.make(options.policy)
+      interceptor: yield* Interceptor.make(options.policy, options.recheckEvery)
     })
     yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: server.address }))
     return { server, health }

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from "node:net"
 import { type Either, ParseResult, Schema } from "effect"
 import { stringify } from "smol-toml"
 import { Verb } from "./Authorization.ts"
-import { AbsolutePath, type ConfigSource, HostPort, HttpsUrl, loadConfig } from "./Config.ts"
+import { AbsolutePath, type ConfigSource, HostPort, HttpsUrl, loadConfig, MciasService } from "./Config.ts"
 import { ServiceName } from "./Names.ts"
 import { DurationMillis } from "./Scalars.ts"
 import type { Problem } from "./Toml.ts"
@@ -98,7 +98,7 @@ export const AgentConfig = Schema.Struct({
   mcias: Schema.Struct({
     serverUrl: key(HttpsUrl, "server_url"),
     caCert: optional(AbsolutePath).pipe(Schema.fromKey("ca_cert")),
-    serviceName: defaulted(Schema.NonEmptyString, () => "mcp").pipe(Schema.fromKey("service_name"))
+    serviceName: defaulted(MciasService, () => "mcp").pipe(Schema.fromKey("service_name"))
   }),
   auth: emptySection(Auth),
   agent: Schema.Struct({

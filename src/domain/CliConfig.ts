@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path/posix"
 import { Either, Schema } from "effect"
-import { type ConfigSource, HostPort, HttpsUrl, loadConfig } from "./Config.ts"
+import { type ConfigSource, HostPort, HttpsUrl, loadConfig, MciasService } from "./Config.ts"
 import { ServiceName } from "./Names.ts"
 import type { Problem } from "./Toml.ts"
 
@@ -30,9 +30,7 @@ const CliConfigFile = Schema.Struct({
   mcias: Schema.Struct({
     serverUrl: Schema.propertySignature(HttpsUrl).pipe(Schema.fromKey("server_url")),
     caCert: optional(Path).pipe(Schema.fromKey("ca_cert")),
-    serviceName: Schema.optionalWith(Schema.NonEmptyString, { default: () => "mcp" }).pipe(
-      Schema.fromKey("service_name")
-    )
+    serviceName: Schema.optionalWith(MciasService, { default: () => "mcp" }).pipe(Schema.fromKey("service_name"))
   }),
   auth: Schema.optionalWith(
     Schema.Struct({ tokenPath: Schema.propertySignature(Path).pipe(Schema.fromKey("token_path")) }),

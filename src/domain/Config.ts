@@ -7,7 +7,10 @@ import { type Problem, parse, type TomlDocument } from "./Toml.ts"
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export const AbsolutePath = Schema.String.pipe(Schema.pattern(/^\/[^\0]*$/, { message: () => "an absolute path" }))
+export const AbsolutePath = Schema.String.pipe(
+  // With ".." a path would not show which folder it is in, and the agent's own are kept from services by it.
+  Schema.pattern(/^\/(?!(?:.*\/)?\.\.?(?:\/|$))[^\0]*$/, { message: () => 'an absolute path, without "." and ".."' })
+)
 
 export const HttpsUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && new URL(text).protocol === "https:", {
@@ -15,8 +18,14 @@ export const HttpsUrl = Schema.String.pipe(
   })
 )
 
+/** What the identity server knows MCP as. */
+export const MciasService = Schema.String.pipe(
+  Schema.pattern(/^[a-zA-Z0-9][\w.-]{0,127}$/, { message: () => "the name of a service at MCIAS" })
+)
+
 export const HostPort = Schema.String.pipe(
-  Schema.pattern(/^(\[[0-9a-fA-F:.%]+\]|[^:[\]\s]+):\d{1,5}$/, { message: () => "host:port" })
+  Schema.pattern(/^(\[[0-9a-fA-F:.%]+\]|[^:[\]\s]+):\d{1,5}$/, { message: () => "host:port" }),
+  Schema.filter((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65535, { message: () => "host:port" })
 )
 
 /** The variables that override a key of the config: name, section and key. */
@@ -40,10 +49,22 @@ const overrides = (schema: Schema.Schema.All, prefix: string) => {
 
 const strip = (ast: SchemaAST.AST): SchemaAST.AST => (SchemaAST.isRefinement(ast) ? strip(ast.from) : ast)
 
-/** The text of a variable as the TOML value that its key wants: arrays and tables are written as JSON. */
+const isText = (type: SchemaAST.AST) => SchemaAST.isStringKeyword(type) || SchemaAST.isLiteral(type)
+
+const ofTexts = (type: SchemaAST.AST): boolean =>
+  SchemaAST.isTupleType(type) &&
+  [...type.elements, ...type.rest].map((element) => strip(element.type)).every((element) => isText(element))
+
+/** The text of a variable as the TOML value that its key wants: arrays as JSON, those of texts also as `a, b`. */
 const fromText = (text: string, type: SchemaAST.AST): unknown => {
   const wanted = (SchemaAST.isUnion(type) ? type.types : [type]).map(strip)
-  if (wanted.some(SchemaAST.isStringKeyword) || wanted.some((t) => SchemaAST.isLiteral(t))) return text
+  if (wanted.some(isText)) return text
+  if (wanted.some(ofTexts) && !text.trimStart().startsWith("[")) {
+    return text
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "")
+  }
   try {
     return JSON.parse(text)
   } catch {
@@ -80,8 +101,11 @@ export const loadConfig = <A, I>(
     for (const { key, name, section, type } of known) {
       const text = env[name]
       if (text === undefined) continue
+      const before = value[section] ?? {}
+      // A section that is no table is a problem of the file, to be told as it is.
+      if (typeof before !== "object" || Array.isArray(before)) continue
       overridden.set(JSON.stringify([section, key]), name)
-      value[section] = { ...(value[section] as object | undefined), [key]: fromText(text, type) }
+      value[section] = { ...before, [key]: fromText(text, type) }
     }
     const names = known.map((override) => override.name)
     const wrong = mistyped(prefix, names, ignored, env)

@@ -1,7 +1,7 @@
 import { Either, Option, Schema } from "effect"
-import { options, problemsOf, sorted } from "./decodeToml.ts"
+import { options, problemsOf, sorted, valueAt } from "./decodeToml.ts"
 import { checkService, type Violation } from "./ServiceRules.ts"
-import { ComponentSpec, ServiceSpec } from "./Spec.ts"
+import { ComponentSpec, ServiceSpec, Snapshot } from "./Spec.ts"
 import { formatPath, formatProblem, type Path, type Problem, parse, type TomlDocument } from "./Toml.ts"
 
 export { formatProblem, type Problem }
@@ -18,9 +18,14 @@ export interface Definition {
   readonly warnings: ReadonlyArray<Problem>
 }
 
+interface Wrong {
+  readonly path: Path
+  readonly message: string
+}
+
 const problemAt =
   (document: TomlDocument) =>
-  ({ message, path }: Pick<Violation, "path" | "message">): Problem => ({
+  ({ message, path }: Wrong): Problem => ({
     file: document.file,
     ...document.place(path, "value"),
     key: formatPath(path),
@@ -37,42 +42,85 @@ const without = (value: unknown, path: Path): unknown => {
   return copy
 }
 
+/** Where a path of the document without `dropped` was in the document: what followed a dropped element had moved up. */
+const original = (path: Path, dropped: ReadonlyArray<Path>): Path =>
+  path.reduce<Path>((parent, key) => {
+    if (typeof key !== "number") return [...parent, key]
+    const gone = dropped
+      .filter((each) => each.length === parent.length + 1 && parent.every((part, i) => part === each[i]))
+      .flatMap((each) => each.slice(-1).filter((last) => typeof last === "number"))
+      .sort((a, b) => a - b)
+    return [...parent, gone.reduce((index, each) => (each <= index ? index + 1 : index), key)]
+  }, [])
+
+// A route is nothing without its port.
+const toDrop = (told: Path): Path => (told[2] === "routes" && told[4] === "port" ? told.slice(0, 4) : told)
+
+const nameAt = (document: TomlDocument, path: Path): string | undefined => {
+  const name = valueAt(document.value, [...path, "name"])
+  return typeof name === "string" ? name : undefined
+}
+
 const decodeComponent = Schema.decodeUnknownOption(ComponentSpec)
+const decodeSnapshot = Schema.decodeUnknownOption(Snapshot)
+const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
  * As much of a broken definition as can be read, so that the rules over several fields are checked as well: what is
- * wrong is left out, and a component that is nothing without it is left out whole. `indices` tells where each stood.
+ * wrong is left out, a component's name and image are made up, and what is nothing even so is left out whole.
  */
-const readable = (document: TomlDocument, error: { readonly paths: ReadonlyArray<Path> }) => {
+const readable = (document: TomlDocument, dropped: ReadonlyArray<Path>) => {
   // From the last to the first, so that what is left out of an array moves nothing that is still to come.
-  const pruned = [...error.paths].reverse().reduce(without, document.value) as Record<string, unknown>
+  const pruned = [...dropped].reverse().reduce(without, document.value) as Record<string, unknown>
   const raw = Array.isArray(pruned.components) ? pruned.components : []
   const read = raw.flatMap((value: unknown, i) => {
-    const withImage = typeof value === "object" ? { image: "scratch:0", ...value } : value
-    return Option.match(decodeComponent(withImage), { onNone: () => [], onSome: (component) => [{ component, i }] })
+    const made = { name: `unnamed-${i}`, image: "scratch:0" }
+    const component = isTable(value) ? decodeComponent({ ...made, ...value }) : Option.none()
+    // The name that it was to have, right or not, so that others may depend on it.
+    const name = nameAt(document, original(["components", i], dropped))
+    return Option.match(component, {
+      onNone: () => [],
+      onSome: (c) => [{ component: name === undefined ? c : { ...c, name }, i, named: name !== undefined }]
+    })
   })
-  const name = typeof pruned.name === "string" ? pruned.name : "service"
   const [first, ...rest] = read.map(({ component }) => component)
-  const unread = raw.length - read.length
   if (!first) return undefined
-  const spec: ServiceSpec = { name, active: true, build: { images: {} }, components: [first, ...rest] }
-  return { spec, indices: read.map(({ i }) => i), unread }
+  const name = typeof pruned.name === "string" ? pruned.name : "service"
+  const snapshot = Option.map(decodeSnapshot(pruned.snapshot), (snapshot) => ({ snapshot }))
+  const spec: ServiceSpec = {
+    name,
+    active: true,
+    build: { images: {} },
+    components: [first, ...rest],
+    ...Option.getOrElse(snapshot, () => ({}))
+  }
+  const placeOf = (path: Violation["path"]): Path => {
+    const [section, index, ...rest] = path
+    const at = section === "components" && typeof index === "number" ? read[index]?.i : undefined
+    return original(at === undefined ? path : ["components", at, ...rest], dropped)
+  }
+  const { components } = document.value
+  const whole = Array.isArray(components) && components.length === read.length && read.every(({ named }) => named)
+  return { spec, placeOf, whole }
 }
 
-const violationsOf = (document: TomlDocument, paths: ReadonlyArray<Path>): ReadonlyArray<Violation> => {
-  const partly = readable(document, { paths })
+const holds = (path: Path, other: Path) => path.every((key, i) => other[i] === key)
+
+// What was left out may be just what these rules miss.
+const needsAll = ["DEPENDENCY_UNKNOWN", "SNAPSHOT_COMPONENT"]
+
+const violationsOf = (document: TomlDocument, told: ReadonlyArray<Path>): ReadonlyArray<Wrong> => {
+  const partly = readable(document, told.map(toDrop))
   if (!partly) return []
-  return (
-    checkService(partly.spec)
-      .filter(({ code, severity }) => severity === "error" && !(code === "DEPENDENCY_UNKNOWN" && partly.unread > 0))
-      .map((found) => {
-        const [section, index, ...rest] = found.path
-        const original = section === "components" && typeof index === "number" ? partly.indices[index] : undefined
-        return original === undefined ? found : { ...found, path: ["components", original, ...rest] }
-      })
-      // What was left out may be just what the rule misses.
-      .filter(({ path }) => !paths.some((told) => path.every((key, i) => told[i] === key)))
-  )
+  const listensThere = (path: Path) => ["ports", "routes"].map((key) => [...path.slice(0, 2), key])
+  return checkService(partly.spec)
+    .filter(({ code, severity }) => severity === "error" && (partly.whole || !needsAll.includes(code)))
+    .map((found) => ({ ...found, path: partly.placeOf(found.path) }))
+    .filter(({ code, path }) => {
+      const missing = code === "HEALTH_PORT" ? [path, ...listensThere(path)] : [path]
+      return !told.some((each) => missing.some((one) => holds(one, each)))
+    })
 }
 
 const misnamed = (document: TomlDocument, expected: string | undefined): ReadonlyArray<Problem> => {

@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
 import * as Image from "./Image.ts"
 
@@ -23,7 +24,9 @@ export const formatDuration = (millis: number): string => {
   return `${millis}ms`
 }
 
-const Millis = Schema.Int.pipe(Schema.between(0, 10 * 365 * 86_400_000))
+const Millis = Schema.Int.pipe(
+  Schema.between(0, 10 * 365 * 86_400_000, { message: () => "a duration of at most 3650d" })
+)
 
 /** Milliseconds, written as a duration text. */
 export const DurationMillis = Schema.transformOrFail(
@@ -93,9 +96,11 @@ export const parsePort = (text: string): Port | undefined => {
   const [, ip, host, container, protocol] = match
   const inRange = (n: number) => n >= 1 && n <= 65535
   if (!inRange(Number(host)) || !inRange(Number(container))) return undefined
-  if (ip !== undefined && !ip.startsWith("[") && ip.split(".").some((part) => Number(part) > 255)) return undefined
+  const address = ip?.replace(/^\[|\]$/g, "")
+  if (address !== undefined && !isIPv4(address) && !isIPv6(address)) return undefined
   return {
-    ip: ip?.replace(/^\[|\]$/g, ""),
+    // One spelling each, so that equal addresses are equal texts.
+    ip: address?.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address,
     host: Number(host),
     container: Number(container),
     protocol: protocol === "udp" ? "udp" : "tcp"

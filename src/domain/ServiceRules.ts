@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path/posix"
+import { dirname, join, normalize } from "node:path/posix"
 import { parse as parseImage } from "./Image.ts"
 import { containerName, reservedNames } from "./Names.ts"
 import { type Port, parsePort, parseVolume } from "./Scalars.ts"
@@ -86,18 +86,27 @@ const routes: Rule = (spec) => {
   ]
 }
 
-/** The components on a cycle of depends_on that starts at one of them, in order; undefined when there is none. */
+/**
+ * The components on a cycle of depends_on that starts at one of them, in order; undefined when there is none. Each is
+ * gone into once: a client could otherwise keep the agent busy with a graph of a few dozen components.
+ */
 const cycleFrom = (start: string, dependencies: ReadonlyMap<string, ReadonlyArray<string>>) => {
-  const visit = (name: string, trail: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const reachedFrom = new Map<string, string>()
+  const queue = [start]
+  // The loop goes on over what it appends: nearest first, so that the cycle told is a shortest one.
+  for (const name of queue) {
     for (const next of dependencies.get(name) ?? []) {
-      if (next === start) return [...trail, next]
-      if (trail.includes(next)) continue
-      const found = visit(next, [...trail, next])
-      if (found) return found
+      if (next === start) {
+        const cycle = [start]
+        for (let at: string | undefined = name; at !== undefined; at = reachedFrom.get(at)) cycle.unshift(at)
+        return cycle
+      }
+      if (reachedFrom.has(next)) continue
+      reachedFrom.set(next, name)
+      queue.push(next)
     }
-    return undefined
   }
-  return visit(start, [start])
+  return undefined
 }
 
 const dependencies: Rule = (spec) => {
@@ -216,8 +225,8 @@ const snapshot: Rule = ({ components, snapshot }) => {
     ...(snapshot.method === "exec" && snapshot.cmd.length === 0
       ? [violation(["snapshot"], "SNAPSHOT_CMD", "method exec needs cmd")]
       : []),
-    ...(snapshot.method === "exec" && snapshot.component === undefined && known.length > 1
-      ? [violation(["snapshot"], "SNAPSHOT_COMPONENT", "method exec needs component, as there are several")]
+    ...(snapshot.method === "exec" && snapshot.component === undefined
+      ? [violation(["snapshot"], "SNAPSHOT_COMPONENT", "method exec needs component, the one to run cmd in")]
       : [])
   ]
 }
@@ -274,20 +283,28 @@ export const checkContainerNames = (
 
 const within = (path: string, folder: string) => path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`)
 
-/** Whether the service's folder would be, hold, or lie in the folder of one of the agent's own files. */
+/**
+ * Whether the service's folder would be, hold, or lie in the folder of one of the agent's own files. An own file right
+ * in `filesRoot` reserves its own name only: the services beside it do not reach it.
+ */
 export const reservedBy = (filesRoot: string, service: string, ownPaths: ReadonlyArray<string>): boolean => {
   if (reservedNames.includes(service)) return true
-  const folder = join(filesRoot, service)
-  return ownPaths.some((path) => within(path, folder) || within(folder, dirname(path)))
+  const [root, folder] = [normalize(filesRoot).replace(/(.)\/$/, "$1"), join(filesRoot, service)]
+  return ownPaths.map(normalize).some((path) => {
+    const own = dirname(path)
+    return within(path, folder) || (within(folder, own) && !within(root, own))
+  })
 }
 
 /** Volumes through which a container would reach the agent's own files. */
-export const checkVolumes = (spec: ServiceSpec, ownPaths: ReadonlyArray<string>): ReadonlyArray<Violation> =>
-  spec.components.flatMap((component, c) =>
+export const checkVolumes = (spec: ServiceSpec, ownPaths: ReadonlyArray<string>): ReadonlyArray<Violation> => {
+  const own = ownPaths.map(normalize)
+  return spec.components.flatMap((component, c) =>
     component.volumes.flatMap((text, i) => {
       const source = parseVolume(text)?.source ?? ""
-      return source.startsWith("/") && ownPaths.some((path) => within(path, source) || within(source, dirname(path)))
+      return source.startsWith("/") && own.some((path) => within(path, source) || within(source, dirname(path)))
         ? [violation(["components", c, "volumes", i], "NAME_RESERVED", `${source} would reach the agent's own files`)]
         : []
     })
   )
+}

@@ -44,6 +44,20 @@ export interface TomlDocument {
 const at = (node: AST.HasLocs): Place => ({ line: node.loc.start.line, column: node.loc.start.column + 1 })
 const id = (path: Path) => JSON.stringify(path)
 
+/** A key that a JavaScript object would swallow: assigning it sets the prototype, and nobody would be told. */
+class Swallowed extends Error {
+  readonly key: AST.TOMLBare | AST.TOMLQuoted
+  constructor(key: AST.TOMLBare | AST.TOMLQuoted) {
+    super("__proto__ cannot be a key")
+    this.key = key
+  }
+}
+
+const refuseSwallowed = ({ keys }: AST.TOMLKey): void => {
+  const swallowed = keys.find((key) => (key.type === "TOMLBare" ? key.name : key.value) === "__proto__")
+  if (swallowed) throw new Swallowed(swallowed)
+}
+
 type Places = Map<string, { key: Place; value: Place }>
 
 const indexContent = (places: Places, path: Path, content: AST.TOMLContentNode): void => {
@@ -56,6 +70,7 @@ const indexContent = (places: Places, path: Path, content: AST.TOMLContentNode):
 }
 
 const indexPair = (places: Places, table: Path, pair: AST.TOMLKeyValue): void => {
+  refuseSwallowed(pair.key)
   const path = [...table, ...getStaticTOMLValue(pair.key)]
   places.set(id(path), { key: at(pair.key), value: at(pair.value) })
   indexContent(places, path, pair.value)
@@ -68,6 +83,7 @@ const index = (ast: AST.TOMLProgram): Places => {
       indexPair(places, [], item)
       continue
     }
+    refuseSwallowed(item.key)
     const path = item.resolvedKey
     const [last] = path.slice(-1)
     const header = { key: at(item), value: at(item) }
@@ -79,7 +95,7 @@ const index = (ast: AST.TOMLProgram): Places => {
   return places
 }
 
-/** Reads a text; the one error of syntax at which the parser stops has its place too. */
+/** Reads a text, whatever it holds; the one error of syntax at which the parser stops has its place too. */
 export const parse = (file: string, text: string): Either.Either<TomlDocument, Problem> => {
   try {
     // With a byte order mark the parser would count a character more than an editor shows.
@@ -94,6 +110,9 @@ export const parse = (file: string, text: string): Either.Either<TomlDocument, P
     }
     return Either.right({ file, ast, place, value: getStaticTOMLValue(ast) })
   } catch (error) {
+    if (error instanceof Swallowed) return Either.left({ file, ...at(error.key), key: "", message: error.message })
+    // The parser recurses: brackets within brackets by the thousand are no definition, but no crash either.
+    if (error instanceof RangeError) return Either.left({ file, key: "", message: "not TOML: nested too deeply" })
     if (!(error instanceof ParseError)) throw error
     const { lineNumber: line, column, message } = error
     return Either.left({ file, line, column: column + 1, key: "", message: `not TOML: ${message}` })

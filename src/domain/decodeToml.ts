@@ -29,7 +29,7 @@ const keysAt = (schema: Schema.Schema.All, path: Path): ReadonlyArray<string> =>
     SchemaAST.isTypeLiteral(type) ? type.propertySignatures.map((signature) => String(signature.name)) : []
   )
 
-const valueAt = (value: unknown, path: Path): unknown =>
+export const valueAt = (value: unknown, path: Path): unknown =>
   path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
 
 /** A value in a few words. What stands below `env` is never shown: it may be a secret. */
@@ -52,7 +52,7 @@ const plain: Record<string, string> = {
 const expectation = (message: string): string => {
   const [, expected = message] = /^Expected (.*), actual .*$/s.exec(message) ?? []
   if (/^(ReadonlyArray|readonly \[)/.test(expected)) return "an array"
-  if (/^\{/.test(expected)) return "a table"
+  if (/^(\{|Struct\b)/.test(expected)) return "a table"
   return plain[expected] ?? expected.replaceAll(" | ", " or ")
 }
 

@@ -165,6 +165,18 @@ const snapshotFromProto = (snapshot: SnapshotSpec) => ({
   excludes: snapshot.excludes
 })
 
+const definitionNames: Readonly<Record<string, string>> = {
+  dependsOn: "depends_on",
+  stopTimeout: "stop_timeout",
+  drainTimeout: "drain_timeout",
+  updateOrder: "update_order",
+  startPeriod: "start_period"
+}
+
+// By the names that a definition has, as ServiceRules gives them; a variable of the environment keeps its own.
+const asDefined = (path: ReadonlyArray<PropertyKey>) =>
+  path.map((key, i) => (path[i - 1] === "env" ? key : (definitionNames[String(key)] ?? key)))
+
 // The typed side is checked, defaults and canonical forms included: what arrives was made by a client's Schema, or by
 // nobody's.
 const validate = Schema.validateEither(Schema.typeSchema(ServiceSpec), { errors: "all", onExcessProperty: "error" })
@@ -183,5 +195,6 @@ export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArr
       build: { images: { ...message.buildImages } },
       components: message.components.map(componentFromProto)
     }),
-    (error) => ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path, message }) => ({ path, message }))
+    (error) =>
+      ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path, message }) => ({ path: asDefined(path), message }))
   )

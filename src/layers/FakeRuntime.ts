@@ -1,25 +1,17 @@
-import { Clock, Context, Deferred, Effect, Layer, Option, PubSub, Stream } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Option, PubSub, Stream, Take } from "effect"
 import { parsePort } from "../domain/Scalars.ts"
 import {
   Container,
   ContainerRuntime,
-  type ExecResult,
   Image,
   type LogLine,
   type NewContainer,
   type RuntimeEvent
 } from "../services/ContainerRuntime.ts"
 import * as E from "../services/RuntimeError.ts"
+import { FakeRuntimeControl, type Operation, type Program } from "./FakeRuntimeControl.ts"
 
-/** How a container of an image behaves once it is started; without one it runs until it is stopped. */
-export interface Behaviour {
-  readonly exits?: { readonly afterMs: number; readonly code: number }
-  readonly refuses?: E.RuntimeRefused | E.PortInUse
-  readonly logs?: ReadonlyArray<string>
-  readonly exec?: (argv: ReadonlyArray<string>) => ExecResult
-}
-
-type Operation = keyof ContainerRuntime["Type"]
+export * from "./FakeRuntimeControl.ts"
 
 interface Entry {
   container: Container
@@ -28,41 +20,23 @@ interface Entry {
   run: number
   ended: Deferred.Deferred<number>
   readonly logs: Array<LogLine>
+  /** Those who follow the log; it ends for them when the container does. */
+  readonly followers: PubSub.PubSub<Take.Take<LogLine>>
 }
-
-/** The strings behind a fake runtime, for tests: faults, latency, and what happens outside of MCP. */
-export class FakeRuntimeControl extends Context.Tag("mcp/FakeRuntimeControl")<
-  FakeRuntimeControl,
-  {
-    readonly addImage: (reference: string, behaviour?: Behaviour) => Effect.Effect<void>
-    /** An image that the image registry has, for `pull`. */
-    readonly addRemoteImage: (reference: string, behaviour?: Behaviour) => Effect.Effect<void>
-    /** The next `times` calls of the operation fail so. */
-    readonly failNext: (operation: Operation, error: E.RuntimeError, times?: number) => Effect.Effect<void>
-    readonly setLatency: (operation: Operation, ms: number) => Effect.Effect<void>
-    readonly setDown: (down: boolean) => Effect.Effect<void>
-    /** A container ends by itself, or somebody kills it. */
-    readonly kill: (container: string, exitCode: number) => Effect.Effect<void>
-    /** Somebody else's container. */
-    readonly addStranger: (container: string) => Effect.Effect<void>
-    /** Operations with their first argument, in order. */
-    readonly calls: Effect.Effect<ReadonlyArray<string>>
-    readonly containers: Effect.Effect<ReadonlyArray<Container>>
-    readonly networks: Effect.Effect<ReadonlyArray<string>>
-  }
->() {}
 
 const make = Effect.gen(function* () {
   const entries = new Map<string, Entry>()
-  const images = new Map<string, { image: Image; behaviour: Behaviour }>()
-  const remote = new Map<string, Behaviour>()
+  const images = new Map<string, { image: Image; program: Program }>()
+  const remote = new Map<string, Program>()
   const networks = new Set<string>()
   const faults = new Map<Operation, Array<E.RuntimeError>>()
   const latency = new Map<Operation, number>()
   const calls: Array<string> = []
-  const events = yield* PubSub.unbounded<RuntimeEvent>()
+  const events = yield* PubSub.unbounded<Take.Take<RuntimeEvent, E.RuntimeUnavailable>>()
   let down = false
   let counter = 0
+
+  const refusedConnection = (operation: Operation) => new E.RuntimeUnavailable({ operation, why: "connection refused" })
 
   /** Every call passes here: it is recorded, waits, and fails when it is told to. */
   const gate = (operation: Operation, subject: string) =>
@@ -70,7 +44,7 @@ const make = Effect.gen(function* () {
       calls.push(subject === "" ? operation : `${operation} ${subject}`)
       const wait = latency.get(operation) ?? 0
       if (wait > 0) yield* Effect.sleep(wait)
-      if (down) return yield* new E.RuntimeUnavailable({ operation, why: "connection refused" })
+      if (down) return yield* refusedConnection(operation)
       const fault = faults.get(operation)?.shift()
       // A test plans only errors that the operation may have.
       if (fault) return yield* Effect.fail(fault as never)
@@ -84,15 +58,29 @@ const make = Effect.gen(function* () {
 
   const tell = (entry: Entry, action: string, exitCode?: number) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
-      events.publish({
-        at,
-        action,
-        containerId: entry.container.id,
-        containerName: entry.container.containerName,
-        exitCode,
-        labels: entry.container.labels
-      })
+      events.publish(
+        Take.of({
+          at,
+          action,
+          containerId: entry.container.id,
+          containerName: entry.container.containerName,
+          exitCode,
+          labels: entry.container.labels
+        })
+      )
     )
+
+  const write = (entry: Entry, stream: LogLine["stream"], text: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (at) => {
+      const line: LogLine = { stream, at, line: text }
+      entry.logs.push(line)
+      return entry.followers.publish(Take.of(line))
+    })
+
+  const behaviourOf = ({ spec }: Entry) => {
+    const program = images.get(spec.image)?.program ?? {}
+    return typeof program === "function" ? program(spec) : program
+  }
 
   const update = (entry: Entry, change: Partial<Container>) => {
     entry.container = new Container({ ...entry.container, ...change })
@@ -103,6 +91,7 @@ const make = Effect.gen(function* () {
       if (entry.container.state !== "running") return
       update(entry, { state: "exited", exitCode, finishedAt: yield* Clock.currentTimeMillis })
       yield* Deferred.succeed(entry.ended, exitCode)
+      yield* entry.followers.publish(Take.end)
       yield* tell(entry, "died", exitCode)
     })
 
@@ -111,7 +100,9 @@ const make = Effect.gen(function* () {
       const id = `c${String(++counter).padStart(4, "0")}`
       const { containerName, image, labels, ports } = spec
       const container = new Container({ id, containerName, image, imageId, state: "created", labels, ports })
-      const entry: Entry = { container, spec, run: 0, ended: yield* Deferred.make<number>(), logs: [] }
+      const ended = yield* Deferred.make<number>()
+      const followers = yield* PubSub.unbounded<Take.Take<LogLine>>()
+      const entry: Entry = { container, spec, run: 0, ended, logs: [], followers }
       entries.set(id, entry)
       yield* tell(entry, "create")
       return entry
@@ -124,14 +115,16 @@ const make = Effect.gen(function* () {
     return entry.spec.ports.flatMap((text) => parsePort(text)?.host ?? []).find((port) => taken.includes(port))
   }
 
-  const begin = (entry: Entry, behaviour: Behaviour) =>
+  const begin = (entry: Entry, behaviour = behaviourOf(entry)) =>
     Effect.gen(function* () {
       const run = ++entry.run
       const now = yield* Clock.currentTimeMillis
       entry.ended = yield* Deferred.make<number>()
       update(entry, { state: "running", startedAt: now, exitCode: undefined, finishedAt: undefined })
-      for (const line of behaviour.logs ?? []) entry.logs.push({ stream: "stdout", at: now, line })
       yield* tell(entry, "start")
+      for (const said of behaviour.logs ?? []) {
+        yield* typeof said === "string" ? write(entry, "stdout", said) : write(entry, said.stream, said.line)
+      }
       const { exits } = behaviour
       if (!exits) return
       const later = Effect.suspend(() => (entry.run === run ? end(entry, exits.code) : Effect.void))
@@ -149,6 +142,11 @@ const make = Effect.gen(function* () {
         if (!known) return yield* new E.ImageNotFound({ image: spec.image })
         const taken = yield* Effect.option(find(spec.containerName))
         if (Option.isSome(taken)) return yield* new E.ContainerNameInUse({ container: spec.containerName })
+        const { to } = spec.network
+        if (to !== "host" && to !== "none" && !networks.has(to)) {
+          const why = `unable to find network with name or ID ${to}: network not found`
+          return yield* new E.RuntimeRefused({ operation: "create", subject: spec.containerName, why })
+        }
         return (yield* add(spec, known.image.id)).container.id
       }),
     start: (name) =>
@@ -156,7 +154,7 @@ const make = Effect.gen(function* () {
         yield* gate("start", name)
         const entry = yield* find(name)
         if (entry.container.state === "running") return
-        const behaviour = images.get(entry.spec.image)?.behaviour ?? {}
+        const behaviour = behaviourOf(entry)
         if (behaviour.refuses) return yield* behaviour.refuses
         const port = portClash(entry)
         if (port !== undefined) {
@@ -198,22 +196,30 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* gate("exec", name)
         const entry = yield* find(name)
-        const behaviour = images.get(entry.spec.image)?.behaviour
-        return behaviour?.exec?.(argv) ?? { exitCode: 0, output: "" }
+        if (entry.container.state !== "running") {
+          const why = "can only create exec sessions on running containers: container state improper"
+          return yield* new E.RuntimeRefused({ operation: "exec", subject: name, why })
+        }
+        return behaviourOf(entry).exec?.(argv) ?? { exitCode: 0, output: "" }
       }),
     logs: (name, options) =>
-      Stream.unwrap(
+      Stream.unwrapScoped(
         Effect.gen(function* () {
           yield* gate("logs", name)
-          const { ended, logs } = yield* find(name)
-          const since = logs.filter((line) => options.since === undefined || (line.at ?? 0) >= options.since)
+          const entry = yield* find(name)
+          const later = yield* PubSub.subscribe(entry.followers)
+          const since = entry.logs.filter((line) => options.since === undefined || (line.at ?? 0) >= options.since)
           const shown = options.tail === undefined ? since : since.slice(Math.max(0, since.length - options.tail))
           const lines = Stream.fromIterable(shown)
-          return options.follow ? Stream.concat(lines, Stream.drain(Stream.fromEffect(Deferred.await(ended)))) : lines
+          return options.follow && entry.container.state === "running"
+            ? Stream.concat(lines, Stream.flattenTake(Stream.fromQueue(later)))
+            : lines
         })
       ),
     events: Stream.unwrapScoped(
-      Effect.map(Effect.zipRight(gate("events", ""), PubSub.subscribe(events)), Stream.fromQueue)
+      Effect.map(Effect.zipRight(gate("events", ""), PubSub.subscribe(events)), (queue) =>
+        Stream.flattenTake(Stream.fromQueue(queue))
+      )
     ),
     image: (reference) =>
       Effect.map(gate("image", reference), () =>
@@ -225,35 +231,51 @@ const make = Effect.gen(function* () {
       Stream.unwrap(
         Effect.gen(function* () {
           yield* gate("pull", reference)
-          const behaviour = remote.get(reference)
-          if (!behaviour) return yield* new E.ImagePullFailed({ image: reference, why: "manifest unknown" })
-          yield* store(reference, behaviour)
+          const program = remote.get(reference)
+          if (!program) return yield* new E.ImagePullFailed({ image: reference, why: "manifest unknown" })
+          yield* store(reference, program)
           return Stream.make(`pulled ${reference}`)
         })
       ),
     ensureNetwork: (network) => Effect.map(gate("ensureNetwork", network), () => void networks.add(network)),
-    removeNetwork: (network) => Effect.map(gate("removeNetwork", network), () => void networks.delete(network))
+    removeNetwork: (network) =>
+      Effect.gen(function* () {
+        yield* gate("removeNetwork", network)
+        if ([...entries.values()].some((entry) => entry.spec.network.to === network)) {
+          const why = "a container is on it"
+          return yield* new E.RuntimeRefused({ operation: "remove network", subject: network, why })
+        }
+        networks.delete(network)
+      })
   })
 
-  const store = (reference: string, behaviour: Behaviour) =>
+  const store = (reference: string, program: Program) =>
     Effect.sync(() => {
       const image = new Image({ id: `sha256:${++counter}`, references: [reference], digests: [] })
-      images.set(reference, { image, behaviour })
+      images.set(reference, { image, program })
     })
 
   const control = FakeRuntimeControl.of({
-    addImage: (reference, behaviour = {}) => store(reference, behaviour),
-    addRemoteImage: (reference, behaviour = {}) => Effect.sync(() => void remote.set(reference, behaviour)),
+    addImage: (reference, program = {}) => store(reference, program),
+    addRemoteImage: (reference, program = {}) => Effect.sync(() => void remote.set(reference, program)),
+    program: (reference, program) =>
+      Effect.sync(() => {
+        const known = images.get(reference)
+        if (known) known.program = program
+      }),
     failNext: (operation, error, times = 1) =>
       Effect.sync(() => {
         faults.set(operation, [...(faults.get(operation) ?? []), ...new Array<E.RuntimeError>(times).fill(error)])
       }),
     setLatency: (operation, ms) => Effect.sync(() => void latency.set(operation, ms)),
     setDown: (value) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         down = value
+        return down ? events.publish(Take.fail(refusedConnection("events"))) : Effect.void
       }),
     kill: (container, exitCode) => Effect.ignore(Effect.flatMap(find(container), (entry) => end(entry, exitCode))),
+    emitLog: (container, stream, line) =>
+      Effect.ignore(Effect.flatMap(find(container), (entry) => write(entry, stream, line))),
     addStranger: (containerName) =>
       add(
         {

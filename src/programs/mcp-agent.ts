@@ -62,20 +62,24 @@ const main = (config: AgentConfig, file: string) =>
     policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(
-        MciasIdentity.layer(config.mcias),
-        runtime(config),
-        HostFolders.layer(config.agent.filesRoot),
-        NodeProber.layer,
-        nodeInfo(config, file),
-        ServiceLocks.Default,
-        AgentState.Default,
-        Background.Default
-      ).pipe(
+      Background.Default.pipe(
+        // What goes on in the background is waited for before anything that it uses is closed.
+        Layer.provideMerge(services(config, file)),
         // The lock comes first: a second agent must not touch podman.
         Layer.provideMerge(SqliteRegistry.layer(config.database.path))
       )
     )
+  )
+
+const services = (config: AgentConfig, file: string) =>
+  Layer.mergeAll(
+    MciasIdentity.layer(config.mcias),
+    runtime(config),
+    HostFolders.layer(config.agent.filesRoot),
+    NodeProber.layer,
+    nodeInfo(config, file),
+    ServiceLocks.Default,
+    AgentState.Default
   )
 
 const run = Command.run(commands(main, logging), { name: "mcp-agent", version, executable: "mcp-agent" })

@@ -1,9 +1,14 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Logger } from "effect"
-import { exitCodeOf, run } from "../mcias/cli.ts"
+import { run } from "../mcias/cli.ts"
+import { exitCodeOf, reported } from "./main.ts"
+import { version } from "./version.ts"
 
-run(process.argv).pipe(
+// A server that is told to stop has done what it should; a command has not.
+const interrupted = process.argv[2] === "serve" ? 0 : 130
+
+reported("mcp-mcias", run(process.argv, version)).pipe(
   Effect.provide(NodeContext.layer),
   Effect.provide(Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.jsonLogger))),
   NodeRuntime.runMain({
@@ -11,7 +16,7 @@ run(process.argv).pipe(
     disablePrettyLogger: true,
     // Without process.exit, which would cut off what a pipe has not taken yet.
     teardown: (exit) => {
-      process.exitCode = exitCodeOf(process.argv, exit)
+      process.exitCode = exitCodeOf(exit, interrupted)
     }
   })
 )

@@ -110,7 +110,7 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
       argv: ReadonlyArray<string>
     ) => Effect.Effect<ExecResult, E.ContainerNotFound | E.RuntimeRefused | Unavailable>
     readonly logs: (container: string, options: LogOptions) => Stream.Stream<LogLine, E.ContainerNotFound | Unavailable>
-    /** From now on; fails when the connection is lost. */
+    /** From the moment in which the stream is started, so list after that; fails when the connection is lost. */
     readonly events: Stream.Stream<RuntimeEvent, Unavailable>
     /** By reference or id. */
     readonly image: (reference: string) => Effect.Effect<Option.Option<Image>, Unavailable>

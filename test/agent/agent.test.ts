@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, HashMap, Layer, Logger, Ref, Stream } from "effect"
+import { Chunk, Deferred, Effect, Fiber, HashMap, Layer, Logger, Ref, Schedule, Stream } from "effect"
 import { AgentState } from "../../src/agent/AgentState.ts"
 import { Background } from "../../src/agent/Background.ts"
 import { listen } from "../../src/agent/serve.ts"
@@ -45,6 +45,7 @@ const agent = (policy: Policy = anything) =>
       Effect.runSync(Ref.update(lines, (all) => [...all, entry]))
     })
     const down = yield* Ref.make(false)
+    const known: Record<string, Caller> = { ...callers }
     const dir = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-agent-"))),
       (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
@@ -56,13 +57,16 @@ const agent = (policy: Policy = anything) =>
     const context = yield* Layer.build(
       Layer.mergeAll(
         node(),
-        FakeIdentity.layer(callers, down),
+        FakeIdentity.layer(known, down),
         AgentState.Default,
         Background.Default,
         Logger.replace(Logger.defaultLogger, logger)
       )
     )
-    const { server } = yield* Effect.provide(listen({ host: "127.0.0.1", port: 0, certFile, keyFile, policy }), context)
+    const { server } = yield* Effect.provide(
+      listen({ host: "127.0.0.1", port: 0, certFile, keyFile, policy, recheckEvery: "50 millis" }),
+      context
+    )
     const control = yield* Effect.provide(FakeRuntimeControl, context)
     const state = yield* Effect.provide(AgentState, context)
     yield* state.set("serving")
@@ -77,7 +81,7 @@ const agent = (policy: Policy = anything) =>
         metadata: Effect.succeed(token === undefined ? {} : { authorization: `Bearer ${token}` })
       })
     const audit = Effect.map(Ref.get(lines), (all) => all.filter((line) => line.message === "rpc"))
-    return { as, audit, control, state, down, lines }
+    return { as, audit, control, state, down, lines, revoke: (token: string) => Effect.sync(() => delete known[token]) }
   })
 
 const quick = { components: [], force: false, pull: false, noWait: false }
@@ -137,6 +141,30 @@ describe("a call to the agent", () => {
       assert.strictEqual((yield* anybody.healthCheck({})).state, "booting")
       const error = yield* Effect.flip((yield* as("ada-token")).stopService({ service: "shop" }))
       assert.strictEqual(error.reason, "BOOTING")
+    })
+  )
+
+  it.scopedLive("that stays open ends when its token is revoked, and goes on while MCIAS is out of reach", () =>
+    Effect.gen(function* () {
+      const { as, control, down, revoke } = yield* agent()
+      const ada = yield* as("ada-token")
+      yield* control.addImage("localhost/web:1", { logs: ["up"] })
+      yield* Stream.runDrain(ada.deploy({ ...quick, spec: spec("1") }))
+      const open = yield* Deferred.make<void>()
+      const following = yield* Effect.fork(
+        ada.logs({ service: "shop", component: "web", follow: true }).pipe(
+          Stream.runForEach(() => Deferred.succeed(open, undefined)),
+          Effect.flip
+        )
+      )
+      yield* Deferred.await(open)
+      yield* Ref.set(down, true)
+      yield* Effect.sleep("200 millis")
+      assert.isNull(following.unsafePoll())
+      yield* Ref.set(down, false)
+      yield* revoke("ada-token")
+      const error = yield* Fiber.join(following).pipe(Effect.timeout("5 seconds"))
+      assert.strictEqual(error.reason, "TOKEN_INVALID")
     })
   )
 
@@ -204,8 +232,9 @@ describe("deploying over the wire", () => {
       // The first event is taken and the call cancelled: the rest happens without anybody listening.
       yield* Stream.runDrain(Stream.take(ada.deploy({ ...quick, spec: spec("1") }), 1))
       yield* Effect.repeat(control.containers, {
-        until: (all) => all.length === 2 && all.every((c) => c.state === "running")
-      }).pipe(Effect.timeout("10 seconds"))
+        until: (all) => all.length === 2 && all.every((c) => c.state === "running"),
+        schedule: Schedule.spaced("20 millis")
+      }).pipe(Effect.timeout("20 seconds"))
     })
   )
 

@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TokenExpired } from "../../src/services/IdentityError.ts"
 import { type Credentials, LoginRefused, MciasUnavailable, TotpRequired } from "../../src/services/Mcias.ts"
+import { temporaryFolder } from "../support/folder.ts"
 import { mcp } from "./support.ts"
 
 const expiresAt = new Date(Date.UTC(2026, 11, 25, 12))
@@ -19,7 +19,7 @@ const accepting = (seen: Array<readonly [string, string, string | undefined]>, t
 })
 
 const passwordFile = () => {
-  const file = join(mkdtempSync(join(tmpdir(), "mcp-cli-")), "password")
+  const file = join(temporaryFolder(), "password")
   writeFileSync(file, "hunter2\n")
   return file
 }

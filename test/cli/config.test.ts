@@ -1,9 +1,9 @@
-import { mkdtempSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { configPath, readConfig } from "../../src/cli/loadConfig.ts"
+import { temporaryFolder } from "../support/folder.ts"
 
 const MINIMAL = `
 [mcias]
@@ -20,7 +20,7 @@ arch = "arm64"
 `
 
 const written = (text: string) => {
-  const dir = mkdtempSync(join(tmpdir(), "mcp-cli-"))
+  const dir = temporaryFolder()
   writeFileSync(join(dir, "mcp.toml"), text)
   return { dir, file: join(dir, "mcp.toml") }
 }

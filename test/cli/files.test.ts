@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted } from "effect"
@@ -17,8 +7,9 @@ import * as FileTokenStore from "../../src/layers/FileTokenStore.ts"
 import * as FolderDefinitions from "../../src/layers/FolderDefinitions.ts"
 import { Definitions } from "../../src/services/Definitions.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
+import { temporaryFolder } from "../support/folder.ts"
 
-const folder = () => mkdtempSync(join(tmpdir(), "mcp-cli-"))
+const folder = temporaryFolder
 const mode = (path: string) => statSync(path).mode & 0o777
 
 describe("the token file", () => {

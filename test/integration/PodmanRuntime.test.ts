@@ -73,6 +73,7 @@ const child = (command: string, args: ReadonlyArray<string>) =>
 const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null
 
 const startTime = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19]
+const argv0 = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0]
 const recorded = (stateDir: string) => JSON.parse(readFileSync(join(stateDir, "podman-service.json"), "utf8"))
 
 layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntime", (it) => {
@@ -370,10 +371,16 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
       const record = (pid: number, start = startTime(pid)) =>
         writeFileSync(join(stateDir, "podman-service.json"), JSON.stringify({ pid, startTime: start }))
 
-      const orphan = yield* child("sleep", ["600"])
+      const orphan = yield* child("bash", ["-c", "exec -a podman sleep 600"])
+      yield* soon(Effect.suspend(() => (argv0(orphan.pid ?? 0) === "podman" ? Effect.void : Effect.fail("not yet"))))
       record(orphan.pid ?? 0)
       yield* build
       assert.isTrue(hasEnded(orphan))
+
+      const other = yield* child("sleep", ["600"])
+      record(other.pid ?? 0)
+      yield* build
+      assert.isFalse(hasEnded(other))
 
       const stranger = yield* child("sleep", ["600"])
       record(stranger.pid ?? 0, "1")

@@ -4,7 +4,8 @@ import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { type Console, Effect } from "effect"
 import { build } from "esbuild"
-import { exitCodeOf, run as runCli } from "../../src/mcias/cli.ts"
+import { run as runCli } from "../../src/mcias/cli.ts"
+import { exitCodeOf, reported } from "../../src/programs/main.ts"
 
 /** The bundled program; below node_modules, so that its native dependencies are found. */
 export const bundle = async (): Promise<{ readonly file: string; readonly remove: () => void }> => {
@@ -19,6 +20,7 @@ export const bundle = async (): Promise<{ readonly file: string; readonly remove
     platform: "node",
     format: "esm",
     target: "node20",
+    define: { MCP_VERSION: '"1.2.3"' },
     external: ["better-sqlite3", "@node-rs/argon2"],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
@@ -52,8 +54,9 @@ export const runHere = (args: ReadonlyArray<string>): Effect.Effect<Ran> =>
         })
     }
     const argv = ["node", "mcp-mcias", ...args]
-    const exit = yield* Effect.exit(runCli(argv).pipe(Effect.withConsole(captured), Effect.provide(NodeContext.layer)))
-    return { code: exitCodeOf(argv, exit), stdout, stderr }
+    const program = reported("mcp-mcias", runCli(argv, "test"))
+    const exit = yield* Effect.exit(program.pipe(Effect.withConsole(captured), Effect.provide(NodeContext.layer)))
+    return { code: exitCodeOf(exit, 130), stdout, stderr }
   })
 
 /** Runs the built program to its end. */

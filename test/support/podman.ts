@@ -49,6 +49,10 @@ const machineConf = (): string => {
   return existsSync(conf) ? readFileSync(conf, "utf8") : ""
 }
 
+/** A podman that is new on the host frees all locks in shared memory, also those of containers in other stores. */
+const withOwnLocks = (conf: string): string =>
+  `${/^\[engine\]$/m.test(conf) ? "" : "[engine]\n"}${conf}`.replace("[engine]", '[engine]\nlock_type = "file"')
+
 /** A number that no other running instance has, also in other processes: the kernel frees the name when they end. */
 const takeSlot = Effect.acquireRelease(
   Effect.promise(async (): Promise<{ readonly slot: number; readonly server: Server }> => {
@@ -103,7 +107,7 @@ const isolate = (dir: string, slot: number) => {
   }
   writeFileSync(
     join(dir, "containers.conf"),
-    `${machineConf()}\n[network]\ndefault_subnet_pools = [{"base" = "10.${200 + slot}.0.0/16", "size" = 24}]\n`
+    `${withOwnLocks(machineConf())}\n[network]\ndefault_subnet_pools = [{"base" = "10.${200 + slot}.0.0/16", "size" = 24}]\n`
   )
   mkdirSync(join(dir, "run"))
   mkdirSync(join(dir, "ns"))

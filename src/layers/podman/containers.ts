@@ -94,7 +94,8 @@ export const make = (api: Api) => {
     Effect.flatMap(exactly(name), (id) =>
       api.text({
         operation: "remove",
-        request: del(path`/containers/${id}`).pipe(HttpClientRequest.setUrlParam("force", "true")),
+        // Without a timeout podman first waits for as long as the container's own stop timeout says.
+        request: del(path`/containers/${id}`).pipe(HttpClientRequest.setUrlParams({ force: true, timeout: 0 })),
         within: "60 seconds"
       })
     ).pipe(

@@ -1,5 +1,5 @@
 import { HttpClientRequest } from "@effect/platform"
-import { Effect, Schema, Stream } from "effect"
+import { Clock, Effect, Schema, Stream } from "effect"
 import type { RuntimeEvent } from "../../services/ContainerRuntime.ts"
 import { RuntimeUnavailable } from "../../services/RuntimeError.ts"
 import { type Api, asUnavailable } from "./api.ts"
@@ -30,24 +30,31 @@ const event = ({ Action, Actor, time, timeNano }: typeof Event.Type): RuntimeEve
   }
 }
 
-export const make = (api: Api): Stream.Stream<RuntimeEvent, RuntimeUnavailable> =>
-  api
-    .bytes({
-      operation: "events",
-      request: HttpClientRequest.get("/events").pipe(
-        HttpClientRequest.setUrlParams({ stream: true, filters: JSON.stringify({ type: ["container"] }) })
-      )
+/**
+ * podman answers a request for events when the first one comes, so nobody can tell when it began to listen. It is told
+ * to begin with the moment in which the stream was started: what happens while the request is on its way comes too.
+ */
+const request = Effect.map(Clock.currentTimeMillis, (now) =>
+  HttpClientRequest.get("/events").pipe(
+    HttpClientRequest.setUrlParams({
+      stream: true,
+      since: (now / 1000).toFixed(3),
+      filters: JSON.stringify({ type: ["container"] })
     })
-    .pipe(
-      Stream.catchTag("Refusal", (error) => Stream.fail(asUnavailable(error))),
-      Stream.decodeText(),
-      Stream.splitLines,
-      Stream.filter((line) => line.trim() !== ""),
-      Stream.mapEffect((line) =>
-        Effect.mapError(
-          Effect.map(Schema.decode(Event)(line), event),
-          (cause) => new RuntimeUnavailable({ operation: "events", why: "podman answered something unexpected", cause })
-        )
-      ),
-      Stream.concat(Stream.fail(new RuntimeUnavailable({ operation: "events", why: "podman closed the connection" })))
-    )
+  )
+)
+
+export const make = (api: Api): Stream.Stream<RuntimeEvent, RuntimeUnavailable> =>
+  Stream.unwrap(Effect.map(request, (request) => api.bytes({ operation: "events", request }))).pipe(
+    Stream.catchTag("Refusal", (error) => Stream.fail(asUnavailable(error))),
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.filter((line) => line.trim() !== ""),
+    Stream.mapEffect((line) =>
+      Effect.mapError(
+        Effect.map(Schema.decode(Event)(line), event),
+        (cause) => new RuntimeUnavailable({ operation: "events", why: "podman answered something unexpected", cause })
+      )
+    ),
+    Stream.concat(Stream.fail(new RuntimeUnavailable({ operation: "events", why: "podman closed the connection" })))
+  )

@@ -58,7 +58,9 @@ const endOrphan = (record: string) =>
     const text = yield* Effect.promise(() => readFile(record, "utf8").catch(() => ""))
     const recorded = Schema.decodeOption(Recorded)(text)
     if (Option.isNone(recorded)) return
-    yield* end(recorded.value.pid, recorded.value.startTime)
+    // Ticks since boot come again after the next boot, and a pid with them.
+    const argv = yield* Effect.promise(() => readFile(`/proc/${recorded.value.pid}/cmdline`, "utf8").catch(() => ""))
+    if (argv.includes("podman")) yield* end(recorded.value.pid, recorded.value.startTime)
     yield* Effect.promise(() => rm(record, { force: true }))
   })
 

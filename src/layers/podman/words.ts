@@ -9,6 +9,7 @@ const noise = [
 const missing = /exec: "([^"]+)": .*(?:no such file or directory|not found in \$PATH|executable file not found)/
 const forbidden = /exec: "([^"]+)": .*(?:permission denied|is a directory)/
 const taken = /listen (tcp|udp)\d? (\S*):(\d+): bind: address already in use/
+const foreign = /listen (?:tcp|udp)\d? (\S+):\d+: bind: cannot assign requested address/
 const absentMount = /statfs (\/\S*): no such file or directory/
 
 /** podman's error, without the layers that it passed through: one line for people. */
@@ -22,6 +23,8 @@ export const plain = (message: string): string => {
     const at = port[2] ? `${port[2]}:${port[3]}` : `${port[3]}`
     return `the port ${at}${port[1] === "udp" ? "/udp" : ""} is in use on the node`
   }
+  const address = foreign.exec(message)
+  if (address) return `the node has no address ${address[1]}`
   const mount = absentMount.exec(message)
   if (mount) return `there is no ${mount[1]} on the node to mount`
   let text = message.replace(/^Error: /, "").split("\n")[0] ?? ""
@@ -33,6 +36,6 @@ export const plain = (message: string): string => {
   return text.length > 300 ? `${text.slice(0, 299)}…` : text
 }
 
-/** A port that another container or program has, in the forms of podman, netavark and the kernel. */
+/** A port that another container or program has, in the forms of podman, rootlessport and netavark. */
 export const isPortTaken = (message: string): boolean =>
-  /address already in use|port is already allocated|cannot listen on the (?:TCP|UDP) port/i.test(message)
+  /address already in use|port is already allocated/i.test(message)
