@@ -9,7 +9,7 @@ const heavy = (name: string, order: number) => ({
     include: [`test/${name}/**/*.test.ts`],
     pool: "forks" as const,
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     sequence: { groupOrder: order }
   }
 })

@@ -24,8 +24,8 @@ const mayUseTypesOf = { services: ["gen", "grpc"] }
 
 /** Packages of these folders; the others may use any. A service brings no driver, so its users load none. */
 const packages = { domain: ["effect", "smol-toml", "toml-eslint-parser"], services: ["effect"], programs: ["effect"] }
-// Of Node, domain uses pure functions only: hashing, and the forms of addresses and paths.
-const builtins = { domain: ["node:crypto", "node:net", "node:path/posix"], services: [], programs: [] }
+// Of Node, domain uses pure functions only: hashing, equality, and the forms of addresses and paths.
+const builtins = { domain: ["node:crypto", "node:net", "node:path/posix", "node:util"], services: [], programs: [] }
 
 // The mains put everything together; main.ts is what they share.
 const isMain = (file) => /^programs\/(mcp[^/]*|main)\.ts$/.test(file)

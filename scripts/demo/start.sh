@@ -1,6 +1,6 @@
 #!/bin/bash
 # MCP on this machine, from nothing to a service that was deployed, upgraded and saved from a broken version.
-set -euo pipefail
+set -Eeuo pipefail
 source "$(dirname "$0")/lib.sh"
 
 title() { printf '\n== %s\n' "$*"; }
@@ -65,10 +65,24 @@ if ((${#demo} > 39)); then
   echo "$short" >"$demo/link"
   ln -s "$demo" "$short"
 fi
+# For root podman keeps what addresses and names the containers of a network have in /run/containers, by the network's
+# name, and for all stores of a host together. So the demo's podman sees a folder of its own there.
+enter=""
+if [[ $EUID == 0 ]]; then
+  mkdir -p "$store"/{ns,run-containers}
+  touch "$store/ns/mnt"
+  mount --bind "$store/ns" "$store/ns"
+  mount --make-private "$store/ns"
+  # shellcheck disable=SC2016
+  unshare --mount="$store/ns/mnt" sh -ec 'mkdir -p /run/containers /run/netns
+    mount --bind "$0" /run/containers
+    mount -t tmpfs none /run/netns' "$store/run-containers"
+  enter="nsenter --mount='$store/ns/mnt' --wd=\"\$PWD\" "
+fi
 cat >"$demo/bin/podman" <<END
 #!/bin/bash
 export CONTAINERS_CONF='$store/containers.conf'
-exec '$(command -v podman)' --root '$store/root' --runroot '$short/podman/run' --tmpdir '$store/tmp' --network-config-dir '$store/networks' "\$@"
+exec $enter'$(command -v podman)' --root '$store/root' --runroot '$short/podman/run' --tmpdir '$store/tmp' --network-config-dir '$store/networks' "\$@"
 END
 chmod 755 "$demo/bin/podman"
 ln -s "$repo"/dist/{mcp,mcp-agent,mcp-mcias} "$demo/bin/"

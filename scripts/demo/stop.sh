@@ -28,11 +28,20 @@ for pid in $(users); do
 done
 
 made=$(bridges)
+# Those of them that are there without a container on them; one in use is another podman's, of the same name.
+unused() {
+  local bridge
+  for bridge in $made; do
+    if [[ -d /sys/class/net/$bridge/brif && -z $(ls "/sys/class/net/$bridge/brif") ]]; then echo "$bridge"; fi
+  done
+}
 if [[ -x $demo/bin/podman ]] && "$demo/bin/podman" --version >/dev/null 2>&1; then
   "$demo/bin/podman" rm --all --force --time 3 >"$demo/stop.log" 2>&1 || cat "$demo/stop.log" >&2
   "$demo/bin/podman" network prune --force >>"$demo/stop.log" 2>&1 || cat "$demo/stop.log" >&2
 fi
 for pid in $(users); do end_process "$pid"; done
+# netavark leaves a bridge when it cannot tell its name server that a container is gone.
+for bridge in $(unused); do ip link delete "$bridge" 2>/dev/null || true; done
 for mount in $(mounts); do umount "$mount" 2>/dev/null || umount -l "$mount"; done
 
 # What netavark makes once for a whole machine and keeps: gone as well when the demo was the first to need it.
@@ -52,7 +61,7 @@ fi
 
 left=$(
   for pid in $(users); do echo "process $pid"; done
-  for bridge in $made; do [[ ! -e /sys/class/net/$bridge ]] || echo "network interface $bridge"; done
+  for bridge in $(unused); do echo "network interface $bridge"; done
   mounts
 )
 [[ -z $left ]] || fail "these are still there, and $demo is kept: $left"

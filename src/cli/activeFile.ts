@@ -1,5 +1,6 @@
-import { Effect, Option } from "effect"
-import { setActive } from "../domain/activeLine.ts"
+import { Effect, Either, Option } from "effect"
+import { withActive } from "../domain/activeLine.ts"
+import { formatProblem } from "../domain/Toml.ts"
 import { Definitions } from "../services/Definitions.ts"
 import { note, warn } from "./output.ts"
 
@@ -12,7 +13,12 @@ export const editActive = (service: string, active: boolean) =>
       yield* warn(`there is no definition ${definitions.dir}/${service}.toml to set active = ${active} in`)
       return null
     }
-    const text = setActive(found.value.text, active)
+    const edited = withActive(found.value.text, active, found.value.file)
+    if (Either.isLeft(edited)) {
+      yield* warn(`active = ${active} could not be set: ${formatProblem(edited.left)}`)
+      return null
+    }
+    const text = edited.right
     if (text === found.value.text) return null
     yield* definitions.save({ ...found.value, text })
     yield* note(`set active = ${active} in ${found.value.file}`)

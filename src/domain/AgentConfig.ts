@@ -149,7 +149,7 @@ export type AgentConfig = typeof AgentConfig.Type
 export const loadAgentConfig = (
   source: ConfigSource
 ): Either.Either<AgentConfig, readonly [Problem, ...Array<Problem>]> =>
-  loadConfig(AgentConfig, "MCP_AGENT_", /^$/, source)
+  loadConfig(AgentConfig, { prefix: "MCP_AGENT_", ignored: /^$/, shared: false }, source)
 
 /** The config in force as TOML, defaults written out. It names files of secrets and holds none. */
 export const renderConfig = (config: AgentConfig): string => stringify(Schema.encodeSync(AgentConfig)(config))

@@ -42,7 +42,18 @@ const CliConfigFile = Schema.Struct({
       caCert: optional(Path).pipe(Schema.fromKey("ca_cert"))
     })
   ),
-  nodes: Schema.optionalWith(Schema.Array(Node), { default: () => [] })
+  nodes: Schema.optionalWith(
+    Schema.Array(Node).pipe(
+      Schema.filter((nodes) =>
+        nodes.flatMap(({ name }, i) =>
+          nodes.findIndex((node) => node.name === name) < i
+            ? [{ path: [i, "name"], message: "a name that no node above has" }]
+            : []
+        )
+      )
+    ),
+    { default: () => [] }
+  )
 })
 
 type FileNode = (typeof CliConfigFile.Type)["nodes"][number]
@@ -83,13 +94,13 @@ const inForce = (config: typeof CliConfigFile.Type, home: string, folder: string
   }
 }
 
-// Variables of the same prefix that are not the config's.
+// Variables of the same prefix that are not the config's. MCP is also the Model Context Protocol, whose programs have theirs.
 const others = /^MCP_(CONFIG|DEBUG|VERSION|TEST_.*|AGENT_.*|ALERT_.*)$/
 
 /** Reads the CLI's config, overridden by `MCP_<SECTION>_<KEY>`. */
 export const loadCliConfig = (
   source: ConfigSource & { readonly home: string }
 ): Either.Either<CliConfig, readonly [Problem, ...Array<Problem>]> =>
-  Either.map(loadConfig(CliConfigFile, "MCP_", others, source), (config) =>
+  Either.map(loadConfig(CliConfigFile, { prefix: "MCP_", ignored: others, shared: true }, source), (config) =>
     inForce(config, source.home, dirname(resolve(source.file)))
   )

@@ -78,24 +78,32 @@ export interface ConfigSource {
   readonly env: Environment
 }
 
-const mistyped = (prefix: string, known: ReadonlyArray<string>, ignored: RegExp, env: Environment) =>
+export interface Prefix {
+  readonly prefix: string
+  /** Variables of MCP's own that override nothing. */
+  readonly ignored: RegExp
+  /** Whether other programs' variables have the prefix too: then only what looks like a slip is told. */
+  readonly shared: boolean
+}
+
+const mistyped = ({ ignored, prefix, shared }: Prefix, known: ReadonlyArray<string>, env: Environment) =>
   Object.keys(env)
     .filter((name) => name.startsWith(prefix) && !ignored.test(name) && !known.includes(name))
-    .map((name): Problem => {
+    .flatMap((name): ReadonlyArray<Problem> => {
       const near = nearest(name, known)
-      return { file: name, key: "", message: `overrides no key${near === undefined ? "" : `; did you mean ${near}?`}` }
+      const message = `overrides no key${near === undefined ? "" : `; did you mean ${near}?`}`
+      return near === undefined && shared ? [] : [{ file: name, key: "", message }]
     })
 
 /** Reads a config and the variables that override it; all problems at once, each with the file's place or the variable. */
 export const loadConfig = <A, I>(
   schema: Schema.Schema<A, I>,
-  prefix: string,
-  ignored: RegExp,
+  prefix: Prefix,
   { env, file, text }: ConfigSource
 ): Either.Either<A, readonly [Problem, ...Array<Problem>]> =>
   Either.gen(function* () {
     const document = yield* Either.mapLeft(parse(file, text), (problem) => [problem] as const)
-    const known = overrides(schema, prefix)
+    const known = overrides(schema, prefix.prefix)
     const value: Record<string, unknown> = { ...document.value }
     const overridden = new Map<string, string>()
     for (const { key, name, section, type } of known) {
@@ -108,13 +116,12 @@ export const loadConfig = <A, I>(
       value[section] = { ...before, [key]: fromText(text, type) }
     }
     const names = known.map((override) => override.name)
-    const wrong = mistyped(prefix, names, ignored, env)
+    const wrong = mistyped(prefix, names, env)
     const merged: TomlDocument = { ...document, value }
     const decoded = decodeToml(schema, merged)
     if (Either.isRight(decoded) && wrong.length === 0) return decoded.right
     const placed = (Either.isLeft(decoded) ? decoded.left : []).map((problem) => {
-      const [section = "", key = ""] = problem.key.split(/[.[]/)
-      const variable = overridden.get(JSON.stringify([section, key]))
+      const variable = overridden.get(JSON.stringify((problem.path ?? []).slice(0, 2)))
       return variable === undefined ? problem : { ...problem, file: variable, line: undefined, column: undefined }
     })
     return yield* Either.left([...placed, ...wrong] as unknown as readonly [Problem, ...Array<Problem>])

@@ -42,16 +42,22 @@ const without = (value: unknown, path: Path): unknown => {
   return copy
 }
 
+const holds = (path: Path, other: Path) => path.every((key, i) => other[i] === key)
+
+const indexIn = (array: Path, path: Path): ReadonlyArray<number> => {
+  const last = path.at(-1)
+  return path.length === array.length + 1 && typeof last === "number" && holds(array, path) ? [last] : []
+}
+
 /** Where a path of the document without `dropped` was in the document: what followed a dropped element had moved up. */
-const original = (path: Path, dropped: ReadonlyArray<Path>): Path =>
-  path.reduce<Path>((parent, key) => {
-    if (typeof key !== "number") return [...parent, key]
-    const gone = dropped
-      .filter((each) => each.length === parent.length + 1 && parent.every((part, i) => part === each[i]))
-      .flatMap((each) => each.slice(-1).filter((last) => typeof last === "number"))
-      .sort((a, b) => a - b)
-    return [...parent, gone.reduce((index, each) => (each <= index ? index + 1 : index), key)]
-  }, [])
+const original = (path: Path, dropped: ReadonlyArray<Path>): Path => {
+  const place: Array<PropertyKey> = []
+  for (const key of path) {
+    const gone = dropped.flatMap((each) => indexIn(place, each)).sort((a, b) => a - b)
+    place.push(typeof key === "number" ? gone.reduce((index, each) => index + Number(each <= index), key) : key)
+  }
+  return place
+}
 
 // A route is nothing without its port.
 const toDrop = (told: Path): Path => (told[2] === "routes" && told[4] === "port" ? told.slice(0, 4) : told)
@@ -104,8 +110,6 @@ const readable = (document: TomlDocument, dropped: ReadonlyArray<Path>) => {
   const whole = Array.isArray(components) && components.length === read.length && read.every(({ named }) => named)
   return { spec, placeOf, whole }
 }
-
-const holds = (path: Path, other: Path) => path.every((key, i) => other[i] === key)
 
 // What was left out may be just what these rules miss.
 const needsAll = ["DEPENDENCY_UNKNOWN", "SNAPSHOT_COMPONENT"]

@@ -12,7 +12,10 @@ const reachable = (ip: string | undefined) =>
 
 const targetOf = (component: ComponentSpec): { host: string; port: number } | undefined => {
   const ports = component.ports.flatMap((text) => parsePort(text) ?? []).filter((port) => port.protocol === "tcp")
-  const wanted = component.health?.port ?? (ports.length === 1 ? ports[0]?.container : undefined)
+  const { routes } = component
+  const [only, ...others] = [...ports.map((port) => port.container), ...routes.map((route) => route.target)]
+  const named = component.health?.port ?? (others.length === 0 ? only : undefined)
+  const wanted = typeof named === "string" ? routes.find((route) => route.name === named)?.target : named
   if (component.network === "host" && typeof wanted === "number") return { host: "127.0.0.1", port: wanted }
   const mapping = ports.find((port) => port.container === wanted)
   return mapping && { host: reachable(mapping.ip), port: mapping.host }

@@ -111,7 +111,8 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
   const image = input.images.get(component.image)
   if (image !== undefined && image !== container.imageId) return as("replace", "the image changed under its name")
   if (input.force) return as("replace", "forced")
-  if (container.state !== "running" || row.desired !== "running") return as("start", `it is ${container.state}`)
+  if (container.state !== "running") return as("start", `it is ${container.state}`)
+  if (row.desired !== "running") return as("start", "the registry has it as stopped")
   return as("unchanged", "")
 }
 

@@ -48,7 +48,12 @@ export const Health = Schema.Struct({
   ),
   tcp: Schema.optionalWith(Schema.Literal(true), { exact: true }),
   cmd: Schema.optionalWith(Schema.NonEmptyArray(Text), { exact: true }),
-  port: Schema.optionalWith(Schema.Union(Port, RouteName), { exact: true }),
+  port: Schema.optionalWith(
+    Schema.Union(Port, RouteName).annotations({
+      message: () => ({ message: "a container port, 1 to 65535, or a route's name", override: true })
+    }),
+    { exact: true }
+  ),
   interval: Schema.optionalWith(DurationMillis, { default: () => 5_000 }),
   timeout: Schema.optionalWith(DurationMillis, { default: () => 2_000 }),
   retries: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 3 }),
@@ -64,18 +69,30 @@ const EnvName = Schema.String.pipe(
   Schema.filter(keepable, { message: () => "the name of an environment variable" })
 )
 const EnvRecord = Schema.Record({ key: EnvName, value: Text })
-const EnvPair = Schema.String.pipe(
-  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_.-]*=[^\0]*$/, { message: () => "K=V, K the name of an environment variable" }),
-  Schema.filter((pair) => keepable(pair.slice(0, pair.indexOf("="))), {
-    message: () => "K=V, K the name of an environment variable"
+const pairName = (pair: string) => pair.slice(0, pair.indexOf("="))
+const isPair = (text: string) => /^[A-Za-z_][A-Za-z0-9_.-]*=[^\0]*$/.test(text) && keepable(pairName(text))
+
+/** What is wrong with the array form of `env`. No message shows an entry: without "=" all of it may be a secret. */
+export const envIssues = (pairs: ReadonlyArray<string>) => {
+  const seen = new Set<string>()
+  return pairs.flatMap((pair, i) => {
+    if (!isPair(pair)) return [{ path: [i], message: "K=V, K the name of an environment variable" }]
+    const name = pairName(pair)
+    // Of two pairs the later would win unseen; a table cannot name a variable twice either.
+    if (seen.has(name)) return [{ path: [i], message: `a variable other than ${name}, which is set above` }]
+    seen.add(name)
+    return []
   })
+}
+const EnvPairs = Schema.transform(
+  Schema.Array(Schema.String).pipe(Schema.filter(envIssues)),
+  Schema.typeSchema(EnvRecord),
+  {
+    strict: true,
+    decode: (pairs) => Object.fromEntries(pairs.map((pair) => [pairName(pair), pair.slice(pair.indexOf("=") + 1)])),
+    encode: (record) => Object.entries(record).map(([key, value]) => `${key}=${value}`)
+  }
 )
-const EnvPairs = Schema.transform(Schema.Array(EnvPair), Schema.typeSchema(EnvRecord), {
-  strict: true,
-  decode: (pairs) =>
-    Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)])),
-  encode: (record) => Object.entries(record).map(([key, value]) => `${key}=${value}`)
-})
 export const Env = Schema.Union(EnvRecord, EnvPairs).annotations({ description: "a table of names and texts, or K=V" })
 
 export const UpdateOrder = Schema.Literal("start-first", "stop-first")

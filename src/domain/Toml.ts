@@ -14,16 +14,23 @@ export interface Problem {
   readonly path?: Path | undefined
 }
 
+// A definition may come from anybody: what it holds must not steer the terminal.
+const printable = (text: string) =>
+  text.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 /** `web.toml:12:1: components[0].prots: unknown key; did you mean "ports"?` */
 export const formatProblem = ({ file, line, column, key, message }: Problem): string =>
-  `${file}${line === undefined ? "" : `:${line}:${column ?? 1}`}: ${key === "" ? "" : `${key}: `}${message}`
+  printable(`${file}${line === undefined ? "" : `:${line}:${column ?? 1}`}: ${key === "" ? "" : `${key}: `}${message}`)
 
 export type Path = ReadonlyArray<PropertyKey>
+
+// Quoted where TOML wants quotes too: a dot or a control character in a key could pass for something else.
+const keyText = (key: PropertyKey) => (/^[\w-]+$/.test(String(key)) ? String(key) : JSON.stringify(String(key)))
 
 export const formatPath = (path: Path): string =>
   path.reduce<string>(
     (text, part) =>
-      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
+      typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${keyText(part)}`,
     ""
   )
 
@@ -69,10 +76,19 @@ const indexContent = (places: Places, path: Path, content: AST.TOMLContentNode):
   })
 }
 
+/** What a dotted key or header makes on its way, such as the `build` of `[build.images]`, stands where the first such one does. */
+const indexParents = (places: Places, path: Path, place: Place): void => {
+  for (let n = path.length - 1; n > 0; n--) {
+    const parent = id(path.slice(0, n))
+    if (!places.has(parent)) places.set(parent, { key: place, value: place })
+  }
+}
+
 const indexPair = (places: Places, table: Path, pair: AST.TOMLKeyValue): void => {
   refuseSwallowed(pair.key)
   const path = [...table, ...getStaticTOMLValue(pair.key)]
   places.set(id(path), { key: at(pair.key), value: at(pair.value) })
+  indexParents(places, path, at(pair.key))
   indexContent(places, path, pair.value)
 }
 
@@ -85,11 +101,9 @@ const index = (ast: AST.TOMLProgram): Places => {
     }
     refuseSwallowed(item.key)
     const path = item.resolvedKey
-    const [last] = path.slice(-1)
     const header = { key: at(item), value: at(item) }
     places.set(id(path), header)
-    // The array that `[[components]]` makes stands where its first table does.
-    if (typeof last === "number" && !places.has(id(path.slice(0, -1)))) places.set(id(path.slice(0, -1)), header)
+    indexParents(places, path, header.key)
     for (const pair of item.body) indexPair(places, path, pair)
   }
   return places

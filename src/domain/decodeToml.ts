@@ -34,7 +34,7 @@ export const valueAt = (value: unknown, path: Path): unknown =>
 
 /** A value in a few words. What stands below `env` is never shown: it may be a secret. */
 const shown = (value: unknown, path: Path): string => {
-  if (Array.isArray(value)) return "an array"
+  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : "an array"
   if (value instanceof Date) return "a date"
   if (typeof value === "object" && value !== null) return "a table"
   if (path.includes("env")) return `a ${typeof value === "string" ? "text" : typeof value}`
@@ -64,12 +64,14 @@ const unknownKey = (schema: Schema.Schema.All, path: Path): string => {
     : `unknown key; did you mean "${near}"?`
 }
 
-/** Everything that keeps the document from being an `A`, each thing with its place. */
-export const problemsOf = (
-  schema: Schema.Schema.All,
-  document: TomlDocument,
-  error: ParseResult.ParseError
-): ReadonlyArray<Problem> => {
+export interface Issue {
+  readonly path: Path
+  readonly tag: "Unexpected" | "Missing" | "Wrong"
+  readonly expected: string
+}
+
+/** What is wrong, one thing a path. */
+export const issuesOf = (error: ParseResult.ParseError): ReadonlyArray<Issue> => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
   const below = (path: Path) =>
     issues.some((other) => other.path.length > path.length && path.every((key, i) => other.path[i] === key))
@@ -80,19 +82,36 @@ export const problemsOf = (
   const byPath = new Map<string, typeof telling>()
   for (const issue of telling)
     byPath.set(formatPath(issue.path), [...(byPath.get(formatPath(issue.path)) ?? []), issue])
-  return [...byPath].flatMap(([key, [issue, ...others]]): ReadonlyArray<Problem> => {
+  return [...byPath.values()].flatMap(([issue, ...others]) => {
     if (!issue) return []
-    const { path } = issue
-    const problem = (of: "key" | "value", message: string): ReadonlyArray<Problem> => [
-      { file: document.file, ...document.place(path, of), key, path, message }
-    ]
-    if (issue._tag === "Unexpected") return problem("key", unknownKey(schema, path))
-    const value = valueAt(document.value, path)
-    if (value === undefined) return problem("key", "is missing")
-    const expected = new Set([issue, ...others].map(({ message }) => expectation(message)))
-    return problem("value", `expected ${[...expected].join(" or ")}, found ${shown(value, path)}`)
+    const tag = issue._tag === "Unexpected" || issue._tag === "Missing" ? issue._tag : "Wrong"
+    const expected = [...new Set([issue, ...others].map(({ message }) => expectation(message)))].join(" or ")
+    // The first element of an array that must not be empty: it is the array that is wrong.
+    return tag === "Missing" && typeof issue.path.at(-1) === "number"
+      ? [{ path: issue.path.slice(0, -1), tag: "Wrong" as const, expected: "at least one" }]
+      : [{ path: issue.path, tag, expected }]
   })
 }
+
+/** Everything that keeps the document from being an `A`, each thing with its place. */
+export const problemsOf = (
+  schema: Schema.Schema.All,
+  document: TomlDocument,
+  error: ParseResult.ParseError
+): ReadonlyArray<Problem> =>
+  issuesOf(error).map(({ expected, path, tag }) => {
+    const problem = (of: "key" | "value", message: string): Problem => ({
+      file: document.file,
+      ...document.place(path, of),
+      key: formatPath(path),
+      path,
+      message
+    })
+    if (tag === "Unexpected") return problem("key", unknownKey(schema, path))
+    const value = valueAt(document.value, path)
+    if (value === undefined) return problem("key", "is missing")
+    return problem("value", `expected ${expected}, found ${shown(value, path)}`)
+  })
 
 const order = (a: Problem, b: Problem) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
 

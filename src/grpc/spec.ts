@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
-import { Either, ParseResult, Schema } from "effect"
-import { ServiceSpec } from "../domain/Spec.ts"
+import { Either, Schema } from "effect"
+import { type Issue, issuesOf } from "../domain/decodeToml.ts"
+import { envIssues, ServiceSpec } from "../domain/Spec.ts"
 import {
   type ComponentSpecSchema,
   type HealthSpec,
@@ -126,13 +127,16 @@ const routeFromProto = (route: RouteSpec) => ({
   public: route.public
 })
 
-// An entry without "=" is kept whole as a name, which its Schema then refuses.
 const envFromProto = (pairs: ReadonlyArray<string>) =>
-  Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=")
-      return at < 0 ? [`${pair}=`, ""] : [pair.slice(0, at), pair.slice(at + 1)]
-    })
+  Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]))
+
+/** By number, not by name: an entry without "=" is perhaps a secret, which a path would give away. */
+const envViolations = (message: Wire): ReadonlyArray<SpecViolation> =>
+  message.components.flatMap(({ env }, c) =>
+    envIssues(env).map(({ message, path }) => ({
+      path: ["components", c, "env", ...path],
+      message: `expected ${message}`
+    }))
   )
 
 const componentFromProto = (c: WireComponent) => ({
@@ -149,7 +153,8 @@ const componentFromProto = (c: WireComponent) => ({
   volumes: c.volumes,
   cmd: c.cmd,
   entrypoint: c.entrypoint,
-  env: envFromProto(c.env),
+  // Told by envViolations when they are not all right.
+  env: envIssues(c.env).length === 0 ? envFromProto(c.env) : {},
   secrets: c.secrets,
   dependsOn: c.dependsOn,
   stopTimeout: Number(c.stopTimeoutMs),
@@ -173,17 +178,20 @@ const definitionNames: Readonly<Record<string, string>> = {
   startPeriod: "start_period"
 }
 
-// By the names that a definition has, as ServiceRules gives them; a variable of the environment keeps its own.
-const asDefined = (path: ReadonlyArray<PropertyKey>) =>
-  path.map((key, i) => (path[i - 1] === "env" ? key : (definitionNames[String(key)] ?? key)))
+// By the names that a definition has, as ServiceRules gives them.
+const asDefined = (path: ReadonlyArray<PropertyKey>) => path.map((key) => definitionNames[String(key)] ?? key)
+
+const said = ({ expected, tag }: Issue) =>
+  tag === "Missing" ? "is missing" : tag === "Unexpected" ? "cannot have this name" : `expected ${expected}`
 
 // The typed side is checked, defaults and canonical forms included: what arrives was made by a client's Schema, or by
 // nobody's.
 const validate = Schema.validateEither(Schema.typeSchema(ServiceSpec), { errors: "all", onExcessProperty: "error" })
 
 /** The spec that a message carries; each thing wrong with it has its path. Trusts nothing. */
-export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArray<SpecViolation>> =>
-  Either.mapLeft(
+export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArray<SpecViolation>> => {
+  const inEnv = envViolations(message)
+  const validated = Either.mapLeft(
     validate({
       ...maybe("comment", message.comment),
       ...text("tier", message.tier),
@@ -195,6 +203,8 @@ export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArr
       build: { images: { ...message.buildImages } },
       components: message.components.map(componentFromProto)
     }),
-    (error) =>
-      ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path, message }) => ({ path: asDefined(path), message }))
+    (error) => issuesOf(error).map((issue) => ({ path: asDefined(issue.path), message: said(issue) }))
   )
+  if (inEnv.length === 0) return validated
+  return Either.left([...Either.match(validated, { onLeft: (all) => all, onRight: () => [] }), ...inEnv])
+}

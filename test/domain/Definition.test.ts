@@ -123,6 +123,75 @@ describe("a definition with mistakes", () => {
   })
 })
 
+describe("a mistake in one place hides none in another", () => {
+  it.each<[string, ReadonlyArray<string>]>([
+    [
+      'ports = ["x", "80:80", "80:81"]',
+      [
+        '5:10: components[0].ports[0]: expected [ip:]host:container[/udp], ports 1 to 65535, found "x"',
+        "5:24: components[0].ports[2]: host port 80 is taken by component web"
+      ]
+    ],
+    [
+      "routes = [3, { name = 'a' }, { name = 'r', port = 1 }, { name = 'r', port = 2 }]",
+      [
+        "5:11: components[0].routes[0]: expected a table, found 3",
+        "5:14: components[0].routes[1].port: is missing",
+        "5:65: components[0].routes[3].name: there is a route r already"
+      ]
+    ],
+    // The port that was meant may be the one that cannot be read.
+    [
+      'ports = ["x"]\nhealth = { tcp = true, port = 80 }',
+      ['5:10: components[0].ports[0]: expected [ip:]host:container[/udp], ports 1 to 65535, found "x"']
+    ],
+    [
+      'cpus = "x"\n[snapshot]\nmethod = "exec"\ncomponent = "nope"',
+      [
+        '5:8: components[0].cpus: expected a number, found "x"',
+        "6:1: snapshot: method exec needs cmd",
+        "8:13: snapshot.component: there is no component nope"
+      ]
+    ],
+    // Which components there are is not known when one has no name.
+    [
+      'depends_on = ["db"]\n[[components]]\nimage = "db:1"\nvolumes = ["/a:/x", "/b:/x"]',
+      ["6:1: components[1].name: is missing", "8:21: components[1].volumes[1]: another volume is mounted at /x"]
+    ],
+    [
+      'stop_timeout = "99999d"\nhealth = 5',
+      [
+        '5:16: components[0].stop_timeout: expected a duration of at most 3650d, found "99999d"',
+        "6:10: components[0].health: expected a table, found 5"
+      ]
+    ]
+  ])("%s", (lines, expected) => {
+    assert.deepStrictEqual(said(lines), expected)
+  })
+
+  it("a component that is no table is told by its own place, as the others are by theirs", () => {
+    const text = 'name = "shop"\ncomponents = [5, { name = "web", image = "x:1", depends_on = ["web"] }]'
+    assert.deepStrictEqual(problems(text), [
+      "shop.toml:2:15: components[0]: expected a table, found 5",
+      "shop.toml:2:62: components[1].depends_on: a cycle: web → web"
+    ])
+  })
+})
+
+describe("a text that no operator would write", () => {
+  it.each([
+    ["arrays", `${"[".repeat(20_000)}${"]".repeat(20_000)}`],
+    ["tables", `${"{ a = ".repeat(20_000)}1${" }".repeat(20_000)}`]
+  ])("is told as such when it nests %s by the thousand", (_, value) => {
+    assert.deepStrictEqual(problems(web(`x = ${value}`)), ["shop.toml: not TOML: nested too deeply"])
+  })
+
+  it.each(["__proto__ = 1", "env = { __proto__ = 'x' }", "__proto__.cmd = ['x']", "[__proto__]", "[x.'__proto__'.y]"])(
+    "loses no key on the way: %s",
+    (lines) => assert.match(said(lines).join(), /^5:\d+: __proto__ cannot be a key$/)
+  )
+})
+
 describe("a definition that is right", () => {
   it("has its defaults filled in, its image resolved and a floating tag warned of", () => {
     const read = Either.getOrThrow(parseDefinition({ file: "shop.toml", text: web("").replace("nginx:1", "nginx") }))

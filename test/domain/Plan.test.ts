@@ -38,6 +38,11 @@ describe("what a deploy would do with a component", () => {
     ["an image that is not here is no change", { images: new Map([[image, undefined]]) }, "unchanged: "],
     ["forced", { force: true }, "replace: forced"],
     ["stopped", { observed: new Map([["web", { state: "exited", imageId: "i1" }]]) }, "start: it is exited"],
+    [
+      "started by hand while the registry has it as stopped",
+      { rows: running.rows.map((row) => ({ ...row, desired: "stopped" as const })) },
+      "start: the registry has it as stopped"
+    ],
     ["not active", { spec: service({}, { active: false }) }, "stop: active = false"]
   ])("%s", (_, change, expected) => {
     assert.deepStrictEqual(actions(change), [expected])

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, FastCheck as fc, Schema } from "effect"
+import { Arbitrary, Either, FastCheck as fc, Schema } from "effect"
 import { parse, stringify } from "smol-toml"
-import { setActive } from "../../src/domain/activeLine.ts"
+import { setActive, withActive } from "../../src/domain/activeLine.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
+import { formatProblem } from "../../src/domain/Toml.ts"
 
 describe("setting active in a definition", () => {
   it.each([
@@ -29,6 +30,16 @@ describe("setting active in a definition", () => {
     const text = "active = false   # as it was\n"
     assert.strictEqual(setActive(text, false), text)
     assert.strictEqual(setActive('name = "a"\n', true), 'name = "a"\n')
+  })
+
+  it.each([
+    ["[active]\nx = 1\n", "f.toml:1:1: active: could not be set to false"],
+    ['name = "a"\nactive.x = 1\n', ": active: could not be set to false"],
+    ['name = "a\n', "f.toml:1:10: not TOML"]
+  ])("writes nothing into %j", (text, problem) => {
+    const refused = Either.getOrThrow(Either.flip(withActive(text, false, "f.toml")))
+    assert.include(formatProblem(refused), problem)
+    assert.strictEqual(setActive(text, false), text)
   })
 
   it("changes nothing but the value, whatever the definition", () => {

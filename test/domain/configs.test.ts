@@ -72,6 +72,59 @@ describe("the agent's config", () => {
   })
 })
 
+describe("what the agent's config refuses", () => {
+  const replaced = (from: string, to: string) => said(agent(agentText.replace(from, to)))
+
+  it.each(["*:1", "100.64.0.1", "100.64.0.1:99999", "[nope]:1", "a b:1"])("the address %s", (address) => {
+    assert.lengthOf(replaced("100.64.0.1:9444", address), 1)
+  })
+
+  it.each(["mcp.db", "", "/srv/../mcp.db", "/srv/./mcp.db", "/srv/.."])("the path %j", (path) => {
+    assert.include(
+      replaced("/srv/mcp/mcp.db", path)[0],
+      'database.path: expected an absolute path, without "." and ".."'
+    )
+  })
+
+  it.each([
+    ['node_name = "rift"', 'node_name = "Rift"', "agent.node_name: expected "],
+    ["[agent]", 'service_name = "a b"\n[agent]', "expected the name of a service at MCIAS"],
+    ["[agent]", '[master]\naddresses = ["x:99999"]\ntoken_path = "/t"\n[agent]', "expected host:port"],
+    ["[agent]", '[dns]\ndriver = "bind"\nzone = "x"\n[agent]', 'expected "mcns" or "rfc2136"'],
+    ["https://mcias", "http://mcias", "expected a URL that starts with https://"],
+    ["[database]", "x = 1\n[database]", "server.x: unknown key"]
+  ])("%s as %j", (from, to, expected) => {
+    assert.include(replaced(from, to).join("\n"), expected)
+  })
+
+  it("a section that is no table, also when a variable overrides a key of it", () => {
+    assert.deepStrictEqual(said(agent(`log = "debug"\n${agentText}`, { MCP_AGENT_LOG_LEVEL: "info" })), [
+      'a.toml:1:7: log: expected a table, found "debug"'
+    ])
+  })
+})
+
+describe("arrays in variables", () => {
+  it.each([
+    ["a, b", ["a", "b"]],
+    ['["a, b"]', ["a, b"]],
+    ["a", ["a"]],
+    ["", []]
+  ])("%j", (text, accounts) => {
+    const config = Either.getOrThrow(agent(agentText, { MCP_AGENT_AUTH_SERVICE_ACCOUNTS: text }))
+    assert.deepStrictEqual(config.auth.serviceAccounts, accounts)
+  })
+
+  it("of tables are JSON", () => {
+    const rules = [{ principals: ["role:viewer"], verbs: ["read"], services: ["*"] }]
+    const config = Either.getOrThrow(agent(agentText, { MCP_AGENT_AUTH_RULES: JSON.stringify(rules) }))
+    assert.deepStrictEqual<unknown>(config.auth.rules, rules)
+    assert.deepStrictEqual(said(agent(agentText, { MCP_AGENT_AUTH_RULES: "all" })), [
+      'MCP_AGENT_AUTH_RULES: auth.rules: expected an array, found "all"'
+    ])
+  })
+})
+
 describe("the CLI's config", () => {
   const text = `
 [mcias]
@@ -95,6 +148,12 @@ address = "100.64.0.1:9444"
   it("is overridden by the environment, which may hold MCP's other variables too", () => {
     const config = Either.getOrThrow(cli(text, { MCP_AUTH_TOKEN_PATH: "~/t", MCP_CONFIG: "x", MCP_DEBUG: "1" }))
     assert.strictEqual(config.auth.tokenPath, "/home/ada/t")
+  })
+
+  it("says which variable is mistyped", () => {
+    const wrong = cli(text, { MCP_AUTH_TOKEN_PAHT: "x", MCP_AGENT_X: "1", MCP_ALERT_KIND: "1" })
+    const lines = Either.match(wrong, { onLeft: (all) => all.map(formatProblem), onRight: () => [] })
+    assert.deepStrictEqual(lines, ["MCP_AUTH_TOKEN_PAHT: overrides no key; did you mean MCP_AUTH_TOKEN_PATH?"])
   })
 
   it("refuses a node without an address and a server without TLS", () => {

@@ -1,9 +1,9 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf"
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Either, FastCheck as fc, Schema, SchemaAST } from "effect"
 import { parse as parseToml, stringify } from "smol-toml"
 import { parseDefinition } from "../../src/domain/Definition.ts"
-import { ComponentSpec, ServiceSpec } from "../../src/domain/Spec.ts"
+import { ComponentSpec, Health, Route, ServiceSpec, Snapshot } from "../../src/domain/Spec.ts"
 import { canonicalService, parseCanonicalService, specHash } from "../../src/domain/SpecHash.ts"
 import { ServiceSpecSchema } from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { fromProto, toProto } from "../../src/grpc/spec.ts"
@@ -77,6 +77,11 @@ describe("a spec comes through whole", () => {
   it("the example sets every field that there is", () => {
     assert.sameMembers(Object.keys(full), [...fieldsOf(ServiceSpec.ast)])
     assert.sameMembers(Object.keys(full.components[0]), [...fieldsOf(ComponentSpec.ast)])
+    const [{ health, routes }] = full.components
+    // The two other probes are set in no health check besides http; the second component has a cmd.
+    assert.sameMembers([...Object.keys(health ?? {}), "tcp", "cmd"], [...fieldsOf(Health.ast)])
+    assert.sameMembers(Object.keys(routes[0] ?? {}), [...fieldsOf(Route.ast)])
+    assert.sameMembers(Object.keys(full.snapshot ?? {}), [...fieldsOf(Snapshot.ast)])
     assert.deepStrictEqual(overTheWire(full), full)
     assert.deepStrictEqual(decode(parseToml(stringify(encode(full)))), full)
   })
@@ -149,6 +154,36 @@ describe("what comes over the wire is not trusted", () => {
     )
   })
 
+  it("paths have the definition's names, and show nothing of an entry of env that is no pair", () => {
+    const message = toProto(full)
+    const [web] = message.components
+    assert.isDefined(web?.health)
+    web.stopTimeoutMs = -1n
+    web.health.startPeriodMs = 2n ** 63n
+    web.updateOrder = "never"
+    web.dependsOn = ["NOT"]
+    web.env = ["hunter2"]
+    const left = Either.getOrThrow(Either.flip(fromProto(message)))
+    assert.sameMembers(
+      [...new Set(left.map(({ path }) => path.join(".")))],
+      ["stop_timeout", "health.start_period", "update_order", "depends_on.0", "env.0"].map(
+        (field) => `components.0.${field}`
+      )
+    )
+    assert.notInclude(JSON.stringify(left), "hunter2")
+  })
+
+  it("a message with nothing in it is refused, and one without images to build is as one with none", () => {
+    const empty = Either.getOrThrow(Either.flip(fromProto(create(ServiceSpecSchema))))
+    assert.sameMembers(
+      empty.map(({ path }) => String(path[0])),
+      ["name", "components"]
+    )
+    const minimal = { name: "a", components: [{ name: "a", image: "x:1" }] }
+    assert.deepStrictEqual(overTheWire(decode(minimal)), decode({ ...minimal, build: { images: {} } }))
+    assert.deepStrictEqual(decode({ ...minimal, build: {} }), decode(minimal))
+  })
+
   it("reading a definition never throws, whatever the text", () => {
     const lines = fc.constantFrom(
       'name = "a"',
@@ -158,6 +193,14 @@ describe("what comes over the wire is not trusted", () => {
       "x = {",
       "a.b = 1",
       "env = 3",
+      "env = [3]",
+      "[components.health]",
+      "[[components.routes]]",
+      "[components]",
+      "components = [[]]",
+      'name = ["a"]',
+      'ports = ["x", 1, "1:1"]',
+      "__proto__ = {}",
       "\u0000"
     )
     fc.assert(

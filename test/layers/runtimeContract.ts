@@ -1,0 +1,298 @@
+import { createServer } from "node:net"
+import { assert, type Vitest } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { ContainerRuntime, type NewContainer, type RuntimeEvent } from "../../src/services/ContainerRuntime.ts"
+
+/*
+ * What every ContainerRuntime does, real or fake. The image has `sh` and `sleep`; a fake has to know the commands below.
+ */
+export const stays = ["sleep", "600"]
+export const ends = ["sh", "-c", "echo one; echo two; echo oh >&2; exit 7"]
+export const absent = ["/bin/absent"]
+export const prints = ["sh", "-c", "echo out; exit 3"]
+
+const network = "contract-net"
+const all = { tail: undefined, since: undefined }
+
+const freePort = Effect.async<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address ? address.port : 0)))
+  })
+})
+
+export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true>, image: string) => {
+  const wanted = (containerName: string, change: Partial<NewContainer> = {}): NewContainer => ({
+    containerName,
+    image,
+    labels: {},
+    env: {},
+    cmd: stays,
+    entrypoint: [],
+    user: undefined,
+    network: { to: "none", aliases: [] },
+    ports: [],
+    volumes: [],
+    memory: undefined,
+    cpus: undefined,
+    stopTimeoutSeconds: 1,
+    ...change
+  })
+
+  /** Removed at the end of the test. */
+  const created = (containerName: string, change?: Partial<NewContainer>) =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* Effect.addFinalizer(() => Effect.ignore(runtime.remove(containerName)))
+      return yield* runtime.create(wanted(containerName, change))
+    })
+
+  const started = (containerName: string, change?: Partial<NewContainer>) =>
+    Effect.gen(function* () {
+      const id = yield* created(containerName, change)
+      yield* (yield* ContainerRuntime).start(id)
+      return id
+    })
+
+  const bridge = Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork(network)))
+    yield* runtime.ensureNetwork(network, { "mcp.service": "contract" })
+  })
+
+  const tagOf = <R>(effect: Effect.Effect<unknown, { readonly _tag: string }, R>) =>
+    Effect.map(Effect.flip(effect), (error) => error._tag)
+
+  it.scoped("contract: a container is found by its name and by its id, as it was asked for", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* bridge
+      const port = yield* freePort
+      const labels = { "mcp.service": "contract", "mcp.component": "as-asked" }
+      const ports = [`127.0.0.1:${port}:80`, `127.0.0.1:${port}:80/udp`]
+      const id = yield* created("c-asked", { labels, ports, network: { to: network, aliases: ["asked"] } })
+      const found = yield* runtime.inspect("c-asked")
+      assert.deepInclude(found, { id, containerName: "c-asked", image, state: "created", labels })
+      assert.deepEqual([...found.ports].sort(), ports)
+      assert.isUndefined(found.exitCode)
+      assert.deepEqual(yield* runtime.inspect(id), found)
+      const listed = (yield* runtime.list).find((one) => one.id === id)
+      assert.deepInclude(listed, { containerName: "c-asked", state: "created", labels, imageId: found.imageId })
+      assert.isNotEmpty(yield* runtime.version)
+    })
+  )
+
+  it.scoped("contract: start, stop and remove may be said twice", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const id = yield* started("c-twice")
+      yield* runtime.start(id)
+      const running = yield* runtime.inspect(id)
+      assert.strictEqual(running.state, "running")
+      assert.isNumber(running.startedAt)
+      yield* runtime.stop(id, 0)
+      yield* runtime.stop(id, 0)
+      const stopped = yield* runtime.inspect(id)
+      assert.strictEqual(stopped.state, "exited")
+      assert.isNumber(stopped.exitCode)
+      assert.isNumber(stopped.finishedAt)
+      yield* runtime.start(id)
+      assert.strictEqual((yield* runtime.inspect(id)).state, "running")
+      yield* runtime.remove(id)
+      yield* runtime.remove(id)
+      assert.strictEqual(yield* tagOf(runtime.inspect(id)), "ContainerNotFound")
+    })
+  )
+
+  it.scoped("contract: remove kills at once, however long the container may take to stop", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* started("c-slow", { stopTimeoutSeconds: 120 })
+      const [took] = yield* Effect.timed(runtime.remove("c-slow"))
+      assert.isBelow(Duration.toSeconds(took), 20)
+      assert.strictEqual(yield* tagOf(runtime.inspect("c-slow")), "ContainerNotFound")
+    })
+  )
+
+  it.scoped("contract: what is not there is named as missing", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const log = Stream.runDrain(runtime.logs("c-absent", { follow: true, ...all }))
+      const calls = [
+        runtime.inspect("c-absent"),
+        runtime.start("c-absent"),
+        runtime.stop("c-absent", 0),
+        runtime.rename("c-absent", "c-other"),
+        runtime.wait("c-absent"),
+        runtime.exec("c-absent", prints),
+        log
+      ]
+      for (const call of calls) assert.strictEqual(yield* tagOf(call), "ContainerNotFound")
+      assert.strictEqual(yield* tagOf(created("c-no-image", { image: "localhost/absent:1" })), "ImageNotFound")
+      const lost = created("c-no-net", { network: { to: "no-such-network", aliases: [] } })
+      assert.strictEqual(yield* tagOf(Effect.scoped(lost)), "RuntimeRefused")
+      assert.isTrue(Option.isNone(yield* runtime.image("localhost/absent:1")))
+      assert.strictEqual((yield* runtime.list).filter((one) => one.containerName.startsWith("c-no-")).length, 0)
+    })
+  )
+
+  it.scoped("contract: a name is given once, and a running container can be renamed", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const id = yield* started("c-name")
+      const twin = yield* Effect.flip(runtime.create(wanted("c-name")))
+      assert.strictEqual(twin._tag, "ContainerNameInUse")
+      yield* created("c-second")
+      assert.strictEqual(yield* tagOf(runtime.rename(id, "c-second")), "ContainerNameInUse")
+      yield* Effect.addFinalizer(() => Effect.ignore(runtime.remove("c-name.prev")))
+      yield* runtime.rename("c-name", "c-name.prev")
+      assert.deepInclude(yield* runtime.inspect("c-name.prev"), { id, state: "running" })
+      assert.strictEqual(yield* tagOf(runtime.inspect("c-name")), "ContainerNotFound")
+      yield* created("c-name")
+    })
+  )
+
+  it.scoped("contract: the start of an id is not a name", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const id = yield* started("c-prefix")
+      const prefix = id.slice(0, 2)
+      yield* runtime.remove(prefix)
+      assert.strictEqual(yield* tagOf(runtime.stop(prefix, 0)), "ContainerNotFound")
+      assert.strictEqual((yield* runtime.inspect(id)).state, "running")
+    })
+  )
+
+  it.scoped("contract: wait answers the exit code, of a container that ended before as well", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const id = yield* started("c-wait")
+      const waiting = yield* Effect.fork(runtime.wait(id))
+      const given = yield* Effect.fork(runtime.wait(id))
+      yield* Effect.yieldNow()
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(given)))
+      yield* runtime.stop(id, 0)
+      assert.strictEqual(yield* Fiber.join(waiting), (yield* runtime.inspect(id)).exitCode)
+      yield* started("c-ended", { cmd: ends })
+      assert.strictEqual(yield* runtime.wait("c-ended"), 7)
+      assert.strictEqual(yield* runtime.wait("c-ended"), 7)
+      assert.deepInclude(yield* runtime.inspect("c-ended"), { state: "exited", exitCode: 7 })
+    })
+  )
+
+  it.scoped("contract: a followed log ends with its container, and can be read afterwards", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* started("c-log", { cmd: ends })
+      const lines = Array.from(yield* Stream.runCollect(runtime.logs("c-log", { follow: true, ...all })))
+      const of = (stream: string) => lines.filter((one) => one.stream === stream).map(({ line }) => line)
+      assert.deepEqual(of("stdout"), ["one", "two"])
+      assert.deepEqual(of("stderr"), ["oh"])
+      for (const { at } of lines) assert.isNumber(at)
+      yield* runtime.wait("c-log")
+      const read = (options: { tail?: number; since?: number }) =>
+        Effect.map(
+          Stream.runCollect(runtime.logs("c-log", { follow: false, ...all, ...options })),
+          (found) => found.length
+        )
+      assert.strictEqual(yield* read({}), 3)
+      assert.strictEqual(yield* read({ tail: 2 }), 2)
+      assert.strictEqual(yield* read({ since: Date.now() + 60_000 }), 0)
+    })
+  )
+
+  it.scoped("contract: exec answers exit code and output, and needs a running container", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* created("c-exec")
+      assert.strictEqual(yield* tagOf(runtime.exec("c-exec", prints)), "RuntimeRefused")
+      yield* runtime.start("c-exec")
+      assert.deepEqual(yield* runtime.exec("c-exec", prints), { exitCode: 3, output: "out\n" })
+    })
+  )
+
+  it.scoped("contract: a command that is not there is refused at the start", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* created("c-command", { cmd: absent })
+      const error = yield* Effect.flip(runtime.start("c-command"))
+      assert.strictEqual(error.message, "start c-command: there is no command /bin/absent in the container")
+      assert.strictEqual((yield* runtime.inspect("c-command")).state, "created")
+    })
+  )
+
+  it.scoped("contract: of two containers with one port the second cannot start before the first has stopped", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* bridge
+      const change = { ports: [`127.0.0.1:${yield* freePort}:80`], network: { to: network, aliases: [] } }
+      yield* started("c-port", change)
+      yield* created("c-late", change)
+      assert.strictEqual(yield* tagOf(runtime.start("c-late")), "PortInUse")
+      assert.notStrictEqual((yield* runtime.inspect("c-late")).state, "running")
+      yield* runtime.stop("c-port", 0)
+      yield* runtime.start("c-late")
+      assert.strictEqual((yield* runtime.inspect("c-late")).state, "running")
+    })
+  )
+
+  it.scoped("contract: a network is made once, and stays while a container is on it", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* Effect.all([bridge, bridge, bridge], { concurrency: "unbounded" })
+      const id = yield* created("c-net", { network: { to: network, aliases: ["a"] } })
+      const busy = yield* Effect.flip(runtime.removeNetwork(network))
+      assert.strictEqual(busy.message, `remove network ${network}: a container is on it`)
+      yield* runtime.remove(id)
+      yield* runtime.removeNetwork(network)
+      yield* runtime.removeNetwork(network)
+    })
+  )
+
+  it.scoped("contract: events tell a container's life, from the moment in which they are asked for", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const asked = yield* Deferred.make<void>()
+      const seen: Array<RuntimeEvent> = []
+      const events = yield* Stream.fromEffect(Deferred.succeed(asked, undefined)).pipe(
+        Stream.drain,
+        Stream.concat(runtime.events),
+        Stream.filter((event) => event.containerName === "c-event"),
+        Stream.takeUntil((event) => event.action === "remove"),
+        Stream.runForEach((event) => Effect.sync(() => seen.push(event))),
+        Effect.fork
+      )
+      // Nothing says when the runtime has begun to listen, and nothing may be missing all the same.
+      yield* Deferred.await(asked)
+      yield* Effect.yieldNow()
+      const id = yield* started("c-event", { cmd: ends, labels: { a: "b" } })
+      yield* runtime.wait(id)
+      yield* runtime.remove(id)
+      yield* Fiber.join(events)
+      const life = seen.filter(({ action }) => ["create", "start", "died", "remove"].includes(action))
+      assert.deepEqual(
+        life.map(({ action, exitCode }) => [action, exitCode]),
+        [
+          ["create", undefined],
+          ["start", undefined],
+          ["died", 7],
+          ["remove", undefined]
+        ]
+      )
+      for (const event of life) assert.deepInclude(event, { containerId: id, labels: { a: "b" } })
+    })
+  )
+
+  it.scoped("contract: an image is found by reference and by id, and a pull that fails says so", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const found = Option.getOrThrow(yield* runtime.image(image))
+      assert.include(found.references, image)
+      assert.strictEqual(Option.getOrThrow(yield* runtime.image(found.id)).id, found.id)
+      const id = yield* created("c-image")
+      assert.strictEqual((yield* runtime.inspect(id)).imageId, found.id)
+      const pull = runtime.pull(`127.0.0.1:${yield* freePort}/absent:1`, { authFile: undefined })
+      assert.strictEqual(yield* tagOf(Stream.runDrain(pull)), "ImagePullFailed")
+    })
+  )
+}
