@@ -60,6 +60,7 @@ const deployResult = (result: DeployResult): MessageInitShape<typeof DeployResul
   deployment: result.deployment,
   state: result.state,
   durationMs: BigInt(result.durationMs),
+  after: result.after.map(liveComponent),
   components: result.components.map((component) => ({
     component: component.component,
     action: actions[component.action],

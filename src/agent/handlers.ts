@@ -94,7 +94,7 @@ const lifecycleCall =
   ) =>
   (request: { service: string; component: string }) =>
     target(request).pipe(
-      Effect.flatMap(program),
+      Effect.flatMap((of) => Effect.flatMap(Background, (background) => background.detached(program(of)))),
       Effect.map((outcomes) => ({ components: outcomes.map(encode.outcome) }))
     )
 
@@ -110,7 +110,7 @@ const nodeStatus = Effect.gen(function* () {
   const node = yield* NodeInfo
   const registry = yield* Registry
   const runtime = yield* ContainerRuntime
-  const found = yield* Effect.either(Effect.zip(runtime.version, runtime.list))
+  const found = yield* Effect.either(Effect.zip(runtime.version, runtime.list, { concurrent: true }))
   const disk = yield* Effect.tryPromise(() => statfs(node.filesRoot)).pipe(Effect.option)
   const blocks = Option.getOrUndefined(disk)
   return {
@@ -164,7 +164,8 @@ export const agentService = service(
       }),
     undeployService: (request) =>
       authorize(request.service).pipe(
-        Effect.zipRight(lifecycle.undeploy(request.service)),
+        Effect.zipRight(Background),
+        Effect.flatMap((background) => background.detached(lifecycle.undeploy(request.service))),
         Effect.map((removed) => ({ removed: [...removed] }))
       ),
     stopService: lifecycleCall(lifecycle.stop),

@@ -1,12 +1,12 @@
-import { type Duration, Effect, Schedule } from "effect"
+import { type Duration, Effect, Either, Schedule } from "effect"
 import type { Policy } from "../domain/Authorization.ts"
 import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import * as Health from "../grpc/health.ts"
 import * as Reflection from "../grpc/reflection.ts"
 import * as GrpcServer from "../grpc/server.ts"
-import { resumeUndeploys } from "../programs/lifecycle.ts"
-import { resolveUnfinished } from "../programs/undo.ts"
+import { settle, unsettled } from "../programs/boot.ts"
 import { AgentState } from "./AgentState.ts"
+import { Background } from "./Background.ts"
 import { agentService } from "./handlers.ts"
 import * as Interceptor from "./interceptor.ts"
 
@@ -20,13 +20,23 @@ export interface ServeOptions {
   readonly recheckEvery?: Duration.DurationInput
 }
 
-/** Ends what a crash left half done; tried again until podman answers, while the agent listens already. */
-const boot = Effect.zipRight(resolveUnfinished(), resumeUndeploys).pipe(
-  Effect.tapError((error) =>
-    Effect.logWarning("the start waits and will be tried again").pipe(Effect.annotateLogs({ why: error.message }))
-  ),
-  Effect.retry(Schedule.exponential("250 millis").pipe(Schedule.union(Schedule.spaced("10 seconds"))))
-)
+const again = Schedule.exponential("250 millis").pipe(Schedule.union(Schedule.spaced("10 seconds")))
+
+/** Until the registry can be read nothing is known; then each service is seen to by itself, so that none holds up others. */
+const boot = Effect.gen(function* () {
+  const background = yield* Background
+  for (const service of yield* Effect.retry(unsettled, again)) {
+    const settled = settle(service).pipe(
+      Effect.tapError((error) =>
+        Effect.logWarning("what a crash left is not cleared yet and will be tried again").pipe(
+          Effect.annotateLogs({ service, why: error.message })
+        )
+      )
+    )
+    const first = yield* Effect.either(settled)
+    if (Either.isLeft(first)) yield* background.run(Effect.ignore(Effect.retry(settled, again)))
+  }
+})
 
 /** Listens; the standard health service says NOT_SERVING until it is told otherwise. */
 export const listen = (options: ServeOptions) =>

@@ -1,12 +1,11 @@
 import { Effect, Ref, Stream } from "effect"
-import type { ComponentPlan, DeployResponse, DeployResult } from "../gen/mcp/v1/mcp_pb.ts"
+import { type ComponentPlan, type DeployResponse, type DeployResult, ObservedState } from "../gen/mcp/v1/mcp_pb.ts"
 import { toProto } from "../grpc/spec.ts"
 import { DeployFailed } from "../services/CliError.ts"
 import type { Loaded } from "./definitions.ts"
 import { type CliFailure, nextStepOf } from "./errors.ts"
 import type * as Json from "./json.ts"
 import { acting, ask, isRpcError, isSilence, ofService } from "./nodes.ts"
-import { versions } from "./planAll.ts"
 import type { Progress } from "./progress.ts"
 import { action, text } from "./rows.ts"
 
@@ -40,12 +39,14 @@ const remember = (seen: Seen, { event }: DeployResponse): Seen => {
 }
 
 /** What runs after a deployment went back. */
-const nowRuns = (service: string, { plan, result }: Seen): string => {
-  const old = (result?.components ?? []).filter((c) => c.fromImage !== "")
-  const before = old.length > 0 ? old : plan.filter((c) => c.fromImage !== "")
-  return before.length === 0
-    ? `nothing of ${service} runs: there was no earlier version to go back to`
-    : `the old version is running again (${before.map((c) => `${c.component} ${versions(c.fromImage, null)}`).join(", ")})`
+const nowRuns = (service: string, { result }: Seen): string => {
+  const after = result?.after ?? []
+  if (after.length === 0) return `nothing of ${service} runs: there was no earlier version to go back to`
+  const named = (all: typeof after) => all.map((c) => `${c.component} ${c.version}`).join(", ")
+  const running = after.filter((c) => c.observed === ObservedState.RUNNING)
+  const resting = after.filter((c) => c.observed !== ObservedState.RUNNING)
+  if (running.length === 0) return `back to what was there before; nothing of ${service} runs (${named(resting)})`
+  return `the old version is running again (${named(running)})${resting.length > 0 ? `; not running: ${named(resting)}` : ""}`
 }
 
 const failureOf = (service: string, node: string, seen: Seen): DeployFailed | undefined => {

@@ -15,15 +15,16 @@ export interface Seen {
   readonly image: { readonly desired: string | undefined; readonly actual: string | undefined }
 }
 
-/** What ended as its restart policy has it: a job, or a program that said it is done. */
-const endedByPolicy = ({ exitCode, observed, restart }: Seen) =>
-  observed === "exited" && (restart === "no" || (restart.startsWith("on-failure") && exitCode === 0))
+/** Whether a container that ended did so as its restart policy has it: a job, or a program that said it is done. */
+export const endedByPolicy = (restart: RestartPolicy, exitCode: number | undefined): boolean =>
+  restart === "no" || (restart.startsWith("on-failure") && exitCode === 0)
 
 /** Where desired and observed disagree. `unknown` is no drift: nobody can say. */
 export const driftOf = (seen: Seen): ReadonlyArray<Drift> => {
-  const { desired, image, observed } = seen
+  const { desired, exitCode, image, observed, restart } = seen
   if (desired === "stopped") return observed === "running" || observed === "unhealthy" ? ["running"] : []
-  if (desired !== "running" || observed === "unknown" || endedByPolicy(seen)) return []
+  if (desired !== "running" || observed === "unknown") return []
+  if (observed === "exited" && endedByPolicy(restart, exitCode)) return []
   if (observed === "removed") return ["missing"]
   if (observed === "stopped" || observed === "exited") return ["stopped"]
   const otherImage = image.desired !== undefined && image.actual !== undefined && image.desired !== image.actual

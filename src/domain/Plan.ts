@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { endedByPolicy } from "./Drift.ts"
 import { ComponentSpec, type ServiceSpec } from "./Spec.ts"
 import { specHash } from "./SpecHash.ts"
 import type { Action, DesiredState } from "./State.ts"
@@ -32,7 +33,10 @@ export interface PlanInput {
     readonly desired: DesiredState
   }>
   /** The container that each row names, where it still exists. */
-  readonly observed: ReadonlyMap<string, { readonly state: string; readonly imageId: string }>
+  readonly observed: ReadonlyMap<
+    string,
+    { readonly state: string; readonly imageId: string; readonly exitCode?: number | undefined }
+  >
   /** By reference: the id of the image on the node; undefined where it is not here. */
   readonly images: ReadonlyMap<string, string | undefined>
   readonly force: boolean
@@ -111,6 +115,13 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
   const image = input.images.get(component.image)
   if (image !== undefined && image !== container.imageId) return as("replace", "the image changed under its name")
   if (input.force) return as("replace", "forced")
+  if (
+    container.state === "exited" &&
+    row.desired === "running" &&
+    endedByPolicy(component.restart, container.exitCode)
+  ) {
+    return as("unchanged", "it has ended, as its restart policy has it")
+  }
   if (container.state !== "running") return as("start", `it is ${container.state}`)
   if (row.desired !== "running") return as("start", "the registry has it as stopped")
   return as("unchanged", "")

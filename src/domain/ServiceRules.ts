@@ -37,8 +37,6 @@ const repeated = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string | undef
 }
 
 const everywhere = (ip: string | undefined) => ip === undefined || ip === "0.0.0.0" || ip === "::"
-const overlap = (a: Port, b: Port) =>
-  a.host === b.host && a.protocol === b.protocol && (a.ip === b.ip || everywhere(a.ip) || everywhere(b.ip))
 
 const duplicateNames: Rule = (spec) => [
   ...repeated(spec.components, (c) => c.name).map(({ i, key }) =>
@@ -51,20 +49,36 @@ const duplicateNames: Rule = (spec) => [
     )
 ]
 
+/** Who has a host port, by address: found without going through all of them, of which a client may send thousands. */
+interface Taken {
+  first: string
+  everywhere: string | undefined
+  readonly at: Map<string, string>
+}
+
 const hostPorts: Rule = (spec) => {
-  const taken: Array<{ port: Port; owner: string }> = []
+  const taken = new Map<string, Taken>()
+  const take = ({ host, ip, protocol }: Port, owner: string): string | undefined => {
+    const key = `${host}/${protocol}`
+    const there = taken.get(key)
+    const wild = everywhere(ip)
+    const other = there && (wild ? there.first : (there.everywhere ?? there.at.get(ip ?? "")))
+    const all = there ?? { first: owner, everywhere: undefined, at: new Map() }
+    taken.set(key, all)
+    if (wild) all.everywhere ??= owner
+    else if (ip !== undefined && !all.at.has(ip)) all.at.set(ip, owner)
+    return other
+  }
   return spec.components.flatMap((component, c) =>
     component.ports.flatMap((text, i) => {
       const port = parsePort(text)
-      if (!port) return []
-      const other = taken.find((each) => overlap(each.port, port))
-      taken.push({ port, owner: component.name })
-      return other
+      const other = port && take(port, component.name)
+      return port && other !== undefined
         ? [
             violation(
               ["components", c, "ports", i],
               "PORT_DUPLICATE",
-              `host port ${port.host} is taken by component ${other.owner}`
+              `host port ${port.host} is taken by component ${other}`
             )
           ]
         : []

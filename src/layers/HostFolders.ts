@@ -1,14 +1,34 @@
 import * as fs from "node:fs"
-import { join, normalize } from "node:path"
+import { dirname, join, normalize } from "node:path"
 import { Effect, Layer } from "effect"
 import { FolderRefused, ServiceFolders } from "../services/ServiceFolders.ts"
 
 const codeOf = (cause: unknown) =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : String(cause)
 
+const isFile = (at: string) => fs.lstatSync(at, { throwIfNoEntry: false })?.isFile() ?? false
+
+const realPath = (path: string): string => {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      return join(fs.realpathSync(at), path.slice(at.length))
+    } catch {
+      if (at === "/") return path
+    }
+  }
+}
+
 /** Opens one part below its opened parent, making it when missing: no link swapped in during the walk is followed. */
-const step = (parent: number, part: string, owner: { uid: number; gid: number }, shown: string): number => {
+const step = (
+  parent: number,
+  part: string,
+  owner: { uid: number; gid: number },
+  shown: string,
+  last: boolean
+): number => {
   const at = `/proc/self/fd/${parent}/${part}`
+  if (last && isFile(at))
+    return fs.openSync(at, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK)
   const flags = fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW | fs.constants.O_RDONLY
   try {
     fs.mkdirSync(at, 0o755)
@@ -34,6 +54,7 @@ export const layer = (filesRoot: string): Layer.Layer<ServiceFolders> =>
   Layer.succeed(
     ServiceFolders,
     ServiceFolders.of({
+      realPath: (path) => Effect.sync(() => realPath(path)),
       ensure: (service, path, owner) =>
         Effect.try({
           try: () => {
@@ -45,12 +66,11 @@ export const layer = (filesRoot: string): Layer.Layer<ServiceFolders> =>
             let at = fs.openSync(filesRoot, fs.constants.O_DIRECTORY | fs.constants.O_RDONLY)
             let shown = filesRoot
             try {
-              for (const part of path
-                .slice(filesRoot.length)
-                .split("/")
-                .filter((part) => part !== "")) {
+              const parts = path.slice(filesRoot.length).split("/").filter(Boolean)
+              for (const [i, part] of parts.entries()) {
                 shown = join(shown, part)
-                const next = step(at, part, owner, shown)
+                // The service's own folder is one; only what lies in it may be a file.
+                const next = step(at, part, owner, shown, i > 0 && i === parts.length - 1)
                 fs.closeSync(at)
                 at = next
               }

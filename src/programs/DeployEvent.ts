@@ -1,6 +1,7 @@
 import type { Effect } from "effect"
 import type { ComponentPlan } from "../domain/Plan.ts"
 import type { Action } from "../domain/State.ts"
+import type { Live } from "./report.ts"
 
 export interface DeployFailure {
   /** Empty when the whole service failed. */
@@ -28,6 +29,8 @@ export interface DeployResult {
   readonly components: ReadonlyArray<ComponentResult>
   readonly durationMs: number
   readonly failure: DeployFailure | undefined
+  /** Once it went back: what there is of the service now. */
+  readonly after: ReadonlyArray<Live>
 }
 
 /** What a deployment tells while it goes on. */

@@ -11,8 +11,9 @@ import { bringUp, type Job, replaceable, step, stopOld } from "./deploySteps.ts"
 import { type Facts, gather, strangers } from "./facts.ts"
 import { DeployUnfinished, NameTaken } from "./ProgramError.ts"
 import { makeFolders, pullImages } from "./preflight.ts"
+import { liveOrUnknown } from "./report.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { resolveUnfinished, sweep, undo } from "./undo.ts"
+import { recover, sweep, undo } from "./undo.ts"
 import { validate, warnings } from "./validate.ts"
 
 export interface DeployRequest {
@@ -133,12 +134,13 @@ const resultOf = (
   state: DeployResult["state"],
   jobs: ReadonlyArray<Job>,
   durationMs: number,
-  failure?: DeployResult["failure"]
+  back?: Pick<DeployResult, "failure" | "after">
 ): DeployResult => ({
   deployment,
   state,
   durationMs,
-  failure,
+  failure: back?.failure,
+  after: back?.after ?? [],
   components: jobs.map(({ component, plan, containerId, durationMs }) => ({
     component: component.name,
     action: plan.action,
@@ -155,7 +157,7 @@ const locked = (request: DeployRequest, emit: Emit) =>
     const registry = yield* Registry
     const startedAt = yield* Clock.currentTimeMillis
     const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - startedAt)
-    yield* resolveUnfinished(spec.name)
+    yield* recover(spec.name)
     for (const warning of warnings(spec)) yield* emit({ _tag: "Warning", ...warning })
 
     const before = yield* gather(spec.name)
@@ -168,6 +170,9 @@ const locked = (request: DeployRequest, emit: Emit) =>
     yield* makeFolders(spec, wanted)
     const plans = yield* planFrom(request, before)
     const jobs = yield* jobsOf(request, plans, before)
+    for (const orphan of plans.filter((each) => each.action === "orphan")) {
+      yield* emit({ _tag: "Warning", component: orphan.component, message: orphan.why })
+    }
     const service = {
       service: spec.name,
       spec: yield* merged(request),
@@ -208,7 +213,11 @@ const locked = (request: DeployRequest, emit: Emit) =>
     if (Option.isNone(failure)) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
     const told = yield* failureOf(failure.value)
     yield* goBack(spec.name, deployment, told.message).pipe(step(emit, "", "roll back"))
-    return resultOf(deployment, "rolled_back", jobs, yield* elapsed, told)
+    const after = yield* liveOrUnknown(Option.isSome(yield* registry.service(spec.name)) ? spec.name : undefined)
+    return resultOf(deployment, "rolled_back", jobs, yield* elapsed, {
+      failure: told,
+      after: after.filter((component) => component.service === spec.name)
+    })
   })
 
 const goBack = (service: string, deployment: string, why: string) =>

@@ -92,7 +92,8 @@ export const bringUp = (spec: ServiceSpec, job: Job, deployment: string, emit: E
             Effect.tap((id) => registry.setNewContainer(deployment, component.name, id)),
             told("create")
           )
-    yield* runtime.start(container).pipe(told("start"))
+    // By name, which is what an error then says.
+    yield* runtime.start(containerName(spec.name, component.name)).pipe(told("start"))
     yield* started
     yield* awaitReady(component, container).pipe(told("ready"))
     return { ...job, containerId: container, durationMs: (yield* Clock.currentTimeMillis) - startedAt } satisfies Job

@@ -1,5 +1,5 @@
 import { Effect, Option } from "effect"
-import { serviceNetwork } from "../domain/Names.ts"
+import { containerName, serviceNetwork } from "../domain/Names.ts"
 import { nearest } from "../domain/nearest.ts"
 import { startOrder } from "../domain/Plan.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
@@ -12,7 +12,7 @@ import { gather, strangers } from "./facts.ts"
 import { ComponentNotFound, NameTaken, ServiceNotFound } from "./ProgramError.ts"
 import { awaitReady } from "./readiness.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { resolveUnfinished, sweep } from "./undo.ts"
+import { recover } from "./undo.ts"
 
 export interface Target {
   readonly service: string
@@ -39,11 +39,15 @@ export const findService = (service: string) =>
 
 const targeted = (row: ServiceRow, target: Target) =>
   Effect.gen(function* () {
-    const known = row.spec.components.map((component) => component.name)
+    const defined = row.spec.components.map((component) => component.name as string)
+    const rows = (yield* (yield* Registry).components(row.service)).map((each) => each.component)
+    const gone = rows.filter((component) => !defined.includes(component))
+    const known = [...defined, ...gone]
     if (target.component !== undefined && !known.includes(target.component)) {
       return yield* new ComponentNotFound({ service: target.service, component: target.component, known })
     }
-    return row.spec.components.filter((c) => target.component === undefined || c.name === target.component)
+    const meant = (component: string) => target.component === undefined || component === target.component
+    return { components: row.spec.components.filter((c) => meant(c.name)), orphans: gone.filter(meant) }
   })
 
 /** The components in the order in which they start; reversed, they stop. */
@@ -53,7 +57,11 @@ const ordered = (spec: ServiceSpec, components: ReadonlyArray<ComponentSpec>) =>
 const act = <A, E, R>(
   target: Target,
   what: string,
-  body: (row: ServiceRow, components: ReadonlyArray<ComponentSpec>) => Effect.Effect<A, E, R>
+  body: (
+    row: ServiceRow,
+    components: ReadonlyArray<ComponentSpec>,
+    orphans: ReadonlyArray<string>
+  ) => Effect.Effect<A, E, R>
 ) =>
   Effect.gen(function* () {
     const locks = yield* ServiceLocks
@@ -63,14 +71,15 @@ const act = <A, E, R>(
       what
     )(
       Effect.gen(function* () {
-        yield* resolveUnfinished(target.service)
+        yield* recover(target.service)
         const row = yield* findService(target.service)
-        return yield* body(row, yield* targeted(row, target))
+        const { components, orphans } = yield* targeted(row, target)
+        return yield* body(row, components, orphans)
       })
     )
   }).pipe(Effect.annotateLogs({ service: target.service }))
 
-const stopOne = (service: string, component: ComponentSpec) =>
+const stopOne = (service: string, component: Pick<ComponentSpec, "name" | "stopTimeout">) =>
   Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
     const registry = yield* Registry
@@ -101,7 +110,8 @@ const startOne = (row: ServiceRow, component: ComponentSpec) =>
         return yield* new NameTaken({ service: row.service, component: component.name, container: stranger.name })
       }
       if (current) yield* runtime.remove(current.id)
-      const [deployment] = yield* registry.deployments(row.service, 1)
+      // The deployment that intended this component: should this act be cut off, the next one knows the container by it.
+      const deployment = (yield* registry.deployments(row.service, 100)).find((each) => each.state === "succeeded")
       const generation = known?.generation ?? 1
       container = yield* createContainer(row.spec, component, generation, deployment?.id ?? "")
       const image = Option.getOrUndefined(yield* runtime.image(component.image))
@@ -117,18 +127,24 @@ const startOne = (row: ServiceRow, component: ComponentSpec) =>
         observed: "stopped"
       })
     }
-    yield* runtime.start(container)
+    yield* runtime.start(containerName(row.service, component.name))
     yield* awaitReady(component, container)
     yield* registry.setObserved(row.service, component.name, "running")
     return { component: component.name, changed: true, observed: "running" } satisfies Outcome
   })
 
-/** Desired is written first: whatever happens next, nothing starts it again. */
+/** How long an orphan, whose definition is gone, may take to stop. */
+const orphanStopTimeout = 10_000
+
+/** Desired is written first: whatever happens next, nothing starts it again. What is no longer defined is stopped too. */
 export const stop = (target: Target) =>
-  act(target, "a stop", (row, components) =>
+  act(target, "a stop", (row, components, orphans) =>
     Effect.gen(function* () {
       yield* (yield* Registry).setDesired(target.service, target.component, "stopped")
-      const inOrder = ordered(row.spec, components).reverse()
+      const inOrder = [
+        ...ordered(row.spec, components).reverse(),
+        ...orphans.map((name) => ({ name, stopTimeout: orphanStopTimeout }))
+      ]
       return yield* Effect.forEach(inOrder, (component) => stopOne(row.service, component))
     })
   )
@@ -172,7 +188,7 @@ const undeployLocked = (service: string) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const runtime = yield* ContainerRuntime
-    yield* resolveUnfinished(service)
+    yield* recover(service)
     const row = yield* findService(service)
     yield* registry.setDesired(service, undefined, "stopped")
     yield* registry.putService({ ...row, desired: "stopped", undeploying: true })
@@ -197,14 +213,10 @@ const undeployLocked = (service: string) =>
       yield* runtime.remove(container.id)
       removed.push(container.containerName)
     }
-    yield* sweep(service)
-    yield* runtime.removeNetwork(serviceNetwork(service))
+    // Somebody else's container on the bridge is no reason to keep the service.
+    yield* Effect.catchTag(runtime.removeNetwork(serviceNetwork(service)), "RuntimeRefused", (error) =>
+      Effect.logWarning("the service's bridge stays").pipe(Effect.annotateLogs({ service, why: error.message }))
+    )
     yield* registry.removeService(service)
     return removed
   })
-
-/** Takes up every undeploy that a crash cut short. */
-export const resumeUndeploys = Effect.gen(function* () {
-  const registry = yield* Registry
-  for (const row of yield* registry.services) if (row.undeploying) yield* undeploy(row.service)
-})

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { Command } from "@effect/cli"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -36,7 +36,7 @@ const nodeInfo = (config: AgentConfig, file: string) =>
       version,
       filesRoot: config.agent.filesRoot,
       ownPaths: [
-        file,
+        resolve(file),
         config.database.path,
         config.server.tlsCert,
         config.server.tlsKey,

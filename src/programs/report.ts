@@ -77,6 +77,21 @@ const policies = Effect.gen(function* () {
   return (row: ComponentRow): RestartPolicy => all.get(`${row.service}/${row.component}`) ?? "no"
 })
 
+/** The services with a deployment under way, and the new containers of their components: no drift, and not yet rows. */
+const underWay = Effect.gen(function* () {
+  const registry = yield* Registry
+  const deployments = yield* registry.unfinishedDeployments
+  const all = yield* Effect.forEach(deployments, ({ id, service }) =>
+    Effect.map(registry.steps(id), (steps) => {
+      const made = steps.flatMap((step) =>
+        step.newContainerId ? [[step.component, step.newContainerId] as const] : []
+      )
+      return [service, new Map(made)] as const
+    })
+  )
+  return new Map(all)
+})
+
 /** What runs now, and the registry brought up to it. Fails when the runtime does not answer. */
 export const live = (service: string | undefined) =>
   Effect.gen(function* () {
@@ -86,9 +101,14 @@ export const live = (service: string | undefined) =>
     const rows = yield* registry.components(service)
     const policy = yield* policies
     const byId = new Map((yield* runtime.list).map((container) => [container.id, container]))
-    const components = rows.map((row) => liveOf(row, policy(row), byId.get(row.containerId ?? ""), true))
+    const moving = yield* underWay
+    const components = rows.map((row): Live => {
+      const newer = moving.get(row.service)?.get(row.component)
+      const seen = liveOf(row, policy(row), byId.get(newer ?? row.containerId ?? ""), true)
+      return moving.has(row.service) ? { ...seen, drift: [] } : seen
+    })
     yield* Effect.forEach(
-      components.filter((component, i) => component.observed !== rows[i]?.observed),
+      components.filter(({ observed, service }, i) => observed !== rows[i]?.observed && !moving.has(service)),
       ({ service, component, observed }) => registry.setObserved(service, component, observed),
       { discard: true }
     )

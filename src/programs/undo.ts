@@ -24,9 +24,9 @@ const bringBack = (deployment: DeploymentRow, step: DeploymentStepRow, stopTimeo
     if (previous === undefined) return
     const name = containerName(deployment.service, step.component)
     if (step.action === "replace") {
-      const there = yield* Effect.option(runtime.inspect(previous))
-      if (there._tag === "None") return
-      if (there.value.containerName !== name) yield* ifThere(runtime.rename(previous, name))
+      const there = (yield* runtime.list).find((container) => container.id === previous)
+      if (there === undefined) return
+      if (there.containerName !== name) yield* ifThere(runtime.rename(previous, name))
     }
     if (!step.previousRan) return yield* ifThere(runtime.stop(previous, stopTimeoutMs))
     // A previous container that cannot start again must not keep its siblings down.
@@ -73,42 +73,34 @@ export const undo = (deployment: DeploymentRow, error: string) =>
   )
 
 /**
- * Removes what finished deployments left over: containers set aside by one that succeeded, and new ones of one that
- * went back. Only those that a row of this registry explains.
+ * Removes what acts that are over left behind: containers that carry this registry's label and a deployment of this
+ * service's history, and that no row names any more. To be run under the service's lock, with no deployment under way.
  */
 export const sweep = (service: string) =>
   Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
     const registry = yield* Registry
-    const kept = new Set((yield* registry.components(service)).map((row) => row.containerId))
-    const replaced = new Set<string>()
-    const undone = new Set<string>()
-    for (const deployment of yield* registry.deployments(service, 20)) {
-      if (deployment.state === "rolled_back") undone.add(deployment.id)
-      if (deployment.state !== "succeeded") continue
-      for (const step of yield* registry.steps(deployment.id)) {
-        if (step.action === "replace" && step.previousContainerId) replaced.add(step.previousContainerId)
-      }
-    }
-    const leftOver = (yield* runtime.list).filter(
-      (container) =>
-        !kept.has(container.id) &&
-        container.labels[Labels.registry] === registry.id &&
-        (replaced.has(container.id) || undone.has(container.labels[Labels.deployment] ?? ""))
+    const named = new Set((yield* registry.components(service)).map((row) => row.containerId))
+    const unnamed = (yield* runtime.list).filter(
+      ({ id, labels }) =>
+        !named.has(id) && labels[Labels.registry] === registry.id && labels[Labels.service] === service
     )
+    if (unnamed.length === 0) return
+    const intended = new Set((yield* registry.deployments(service, 1000)).map((deployment) => deployment.id))
+    const leftOver = unnamed.filter(({ labels }) => intended.has(labels[Labels.deployment] ?? ""))
     yield* Effect.forEach(leftOver, (container) => runtime.remove(container.id), { concurrency: 4 })
   })
 
-/** Ends every deployment that a crash left between two states. */
-export const resolveUnfinished = (service?: string) =>
+/** Ends what a crash left of a service: a deployment between two states, containers that nothing names. */
+export const recover = (service: string) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     for (const deployment of yield* registry.unfinishedDeployments) {
-      if (service !== undefined && deployment.service !== service) continue
+      if (deployment.service !== service) continue
       yield* Effect.logWarning("bringing back a deployment that did not finish").pipe(
-        Effect.annotateLogs({ service: deployment.service, deployment: deployment.id, state: deployment.state })
+        Effect.annotateLogs({ service, deployment: deployment.id, state: deployment.state })
       )
       yield* undo(deployment, deployment.error ?? "the agent ended during the deployment")
-      yield* sweep(deployment.service)
     }
+    yield* sweep(service)
   })

@@ -1,8 +1,10 @@
 import { Effect } from "effect"
+import { formatVolume, parseVolume } from "../domain/Scalars.ts"
 import { checkContainerNames, checkService, checkVolumes, reservedBy } from "../domain/ServiceRules.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry } from "../services/Registry.ts"
+import { ServiceFolders } from "../services/ServiceFolders.ts"
 import { ComponentNotFound, NotCarriedOut, SpecInvalid } from "./ProgramError.ts"
 
 /** Keys without which the containers would not be what the definition says; their machinery is still to come. */
@@ -33,18 +35,36 @@ export const warnings = (spec: ServiceSpec): ReadonlyArray<{ component: string; 
   ].map((message) => ({ component: "", message }))
 }
 
+/** The spec with the sources of its volumes where they really lead: a link must not reach what a path may not. */
+const followed = (spec: ServiceSpec) =>
+  Effect.gen(function* () {
+    const folders = yield* ServiceFolders
+    const real = (text: string) => {
+      const volume = parseVolume(text)
+      return volume?.source.startsWith("/")
+        ? Effect.map(folders.realPath(volume.source), (source) => formatVolume({ ...volume, source }))
+        : Effect.succeed(text)
+    }
+    const [first, ...rest] = yield* Effect.forEach(spec.components, (component) =>
+      Effect.map(Effect.forEach(component.volumes, real), (volumes) => ({ ...component, volumes }))
+    )
+    return first ? { ...spec, components: [first, ...rest] as const } : spec
+  })
+
 /** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */
 export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const node = yield* NodeInfo
     const registry = yield* Registry
+    const folders = yield* ServiceFolders
     const others = (yield* registry.services)
       .filter((row) => row.service !== spec.name)
       .map((row) => ({ service: row.service, components: row.spec.components.map((c) => c.name) }))
     const violations = [
       ...checkService(spec).filter((violation) => violation.severity !== "warning"),
       ...checkContainerNames(spec, others),
-      ...checkVolumes(spec, node.ownPaths)
+      ...checkVolumes(spec, node.ownPaths),
+      ...checkVolumes(yield* followed(spec), yield* Effect.forEach(node.ownPaths, folders.realPath))
     ].map((violation) => ({ field: violation.path.join("."), description: violation.message }))
     if (reservedBy(node.filesRoot, spec.name, node.ownPaths)) {
       violations.push({

@@ -15,7 +15,7 @@ export class RegistryLocked extends Schema.TaggedError<RegistryLocked>()("Regist
   pid: Schema.optional(Schema.Number)
 }) {
   override get message() {
-    return `another agent${this.pid === undefined ? "" : ` (pid ${this.pid})`} holds the database ${this.path}`
+    return `another agent${this.pid === undefined ? "" : ` (pid ${this.pid})`} holds the database ${this.path}\n  next: stop that one first, or give this one a database of its own ([database] path)`
   }
 }
 
@@ -25,6 +25,6 @@ export class RegistryTooNew extends Schema.TaggedError<RegistryTooNew>()("Regist
   known: Schema.Number
 }) {
   override get message() {
-    return `the database ${this.path} has schema version ${this.found}; this program knows up to ${this.known}`
+    return `the database ${this.path} has schema version ${this.found}; this program knows up to ${this.known}\n  next: start the newer mcp-agent that wrote it`
   }
 }

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
-import { agent, dead, mcp, unreachable } from "./support.ts"
+import { agent, dead, live, mcp, unreachable } from "./support.ts"
 
 const toml = (name: string, extra = "") => `name = "${name}"
 ${extra}
@@ -56,6 +56,7 @@ const rolledBack: Event = {
     state: "rolled_back",
     durationMs: 900n,
     components,
+    after: [live({ component: "api", version: "v1" }), live({ component: "worker", version: "v2" })],
     failure: {
       component: "api",
       reason: "EXITED_1",
@@ -197,6 +198,25 @@ describe("deploy", () => {
         "services[0].failure.last_logs": ["starting", "panic: no config"]
       })
       assert.strictEqual(json.code, 1)
+    })
+  )
+
+  it.effect("does not claim that the old version runs when it does not", () =>
+    Effect.gen(function* () {
+      const now = (...after: ReadonlyArray<pb.LiveComponent>) => {
+        const event = { ...rolledBack, value: { ...rolledBack.value, after: [...after] } } as Event
+        return Effect.map(
+          mcp(["deploy", "web"], { agents: { rift: deploying([event]) }, definitions: { web: toml("web") } }),
+          (ran) => ran.err.split("\n").find((line) => line.startsWith("  now:"))
+        )
+      }
+      const exited = live({ component: "api", observed: pb.ObservedState.EXITED })
+      assert.strictEqual(yield* now(), "  now: nothing of web runs: there was no earlier version to go back to")
+      assert.strictEqual(yield* now(exited), "  now: back to what was there before; nothing of web runs (api v1)")
+      assert.strictEqual(
+        yield* now(exited, live({ component: "worker" })),
+        "  now: the old version is running again (worker v1); not running: api v1"
+      )
     })
   )
 

@@ -13,10 +13,17 @@ const service = (web: Record<string, unknown> = {}, change: Record<string, unkno
   })
 const before = service()
 const image = "docker.io/library/web:1"
+const row = {
+  component: "web",
+  specHash: specHash(before.components[0]),
+  imageId: "i1",
+  image,
+  desired: "running"
+} as const
 const running: PlanInput = {
   spec: before,
   stored: before,
-  rows: [{ component: "web", specHash: specHash(before.components[0]), imageId: "i1", image, desired: "running" }],
+  rows: [row],
   observed: new Map([["web", { state: "running", imageId: "i1" }]]),
   images: new Map([[image, "i1"]]),
   force: false,
@@ -42,6 +49,16 @@ describe("what a deploy would do with a component", () => {
       "started by hand while the registry has it as stopped",
       { rows: running.rows.map((row) => ({ ...row, desired: "stopped" as const })) },
       "start: the registry has it as stopped"
+    ],
+    [
+      "a job that has ended is not run again",
+      {
+        ...((spec) => ({ spec, rows: [{ ...row, specHash: specHash(spec.components[0]) }] }))(
+          service({ restart: "no" })
+        ),
+        observed: new Map([["web", { state: "exited", imageId: "i1", exitCode: 0 }]])
+      },
+      "unchanged: it has ended, as its restart policy has it"
     ],
     ["not active", { spec: service({}, { active: false }) }, "stop: active = false"]
   ])("%s", (_, change, expected) => {

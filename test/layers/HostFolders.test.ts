@@ -59,6 +59,24 @@ describe("a service's folders", () => {
     })
   )
 
+  it.scoped("a single file that is there may be mounted, a link in its place may not", () =>
+    Effect.gen(function* () {
+      const { outside, root } = yield* world
+      mkdirSync(join(root, "shop"), { recursive: true })
+      writeFileSync(join(root, "shop/app.toml"), "")
+      yield* ensure(root, "shop", join(root, "shop/app.toml"))
+      writeFileSync(join(outside, "secret"), "")
+      symlinkSync(join(outside, "secret"), join(root, "shop/link.toml"))
+      assert.strictEqual((yield* Effect.flip(ensure(root, "shop", join(root, "shop/link.toml"))))._tag, "FolderRefused")
+      const real = (path: string) =>
+        Effect.flatMap(ServiceFolders, (folders) => folders.realPath(path)).pipe(
+          Effect.provide(HostFolders.layer(root))
+        )
+      assert.strictEqual(yield* real(join(root, "shop/link.toml")), join(outside, "secret"))
+      assert.strictEqual(yield* real(join(root, "nothing/here")), join(root, "nothing/here"))
+    })
+  )
+
   it.scoped("a file in the way is told", () =>
     Effect.gen(function* () {
       const { root } = yield* world

@@ -70,7 +70,7 @@ describe("the registry on SQLite", () => {
       const path = join(yield* folder, "mcp.db")
       const second = yield* within(path, Effect.either(within(path, opened)))
       assert.deepStrictEqual(
-        Either.mapLeft(second, (error) => [error._tag, error.message]),
+        Either.mapLeft(second, (error) => [error._tag, error.message.split("\n")[0]]),
         Either.left(["RegistryLocked", `another agent (pid ${process.pid}) holds the database ${path}`])
       )
       yield* within(path, opened)

@@ -36,7 +36,7 @@ export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: 
       startedAt: 0
     }),
     Layer.succeed(Prober, { http: () => Effect.sync(probe), tcp: () => Effect.sync(probe) }),
-    Layer.succeed(ServiceFolders, { ensure: () => Effect.void })
+    Layer.succeed(ServiceFolders, { ensure: () => Effect.void, realPath: Effect.succeed })
   )
 }
 

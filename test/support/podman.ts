@@ -31,6 +31,7 @@ export interface Podman {
 
 const root = join(import.meta.dirname, "../..")
 const exec = promisify(execFile)
+const prefix = "mcp-pod-"
 export const image = "localhost/mcp-test/busybox:1"
 
 const applets =
@@ -168,11 +169,39 @@ const destroy = (dir: string, podman: string) => {
   rmSync(dir, { recursive: true, force: true })
 }
 
+const startTime = (pid: number | string): string | undefined => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19]
+  } catch {
+    return undefined
+  }
+}
+
+/** Instances of tests that were killed: their containers go on, with the subnet of a slot that looks free. */
+const sweep = () => {
+  for (const name of readdirSync(tmpdir()).filter((name) => name.startsWith(prefix))) {
+    const dir = join(tmpdir(), name)
+    const owner = join(dir, "owner")
+    const [pid = "", started] = existsSync(owner) ? readFileSync(owner, "utf8").split(" ") : []
+    if (pid === "" || startTime(pid) === started) continue
+    try {
+      destroy(dir, join(dir, "bin/podman"))
+    } catch {
+      // Another test file is at it.
+    }
+  }
+}
+
 /** A podman that shares no container, image or network with another, and leaves nothing behind. */
 export const make: Effect.Effect<Podman, never, Scope.Scope> = Effect.gen(function* () {
   const { slot } = yield* takeSlot
+  sweep()
   const dir = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-pod-"))),
+    Effect.sync(() => {
+      const dir = mkdtempSync(join(tmpdir(), prefix))
+      writeFileSync(join(dir, "owner"), `${process.pid} ${startTime(process.pid)}`)
+      return dir
+    }),
     (dir) => Effect.sync(() => destroy(dir, join(dir, "bin/podman")))
   )
   const command = isolate(dir, slot)

@@ -34,7 +34,7 @@ const Created = Schema.Struct({ Id: Schema.String })
 
 export const make = (api: Api) => {
   const raw = (name: string) =>
-    api.json({ operation: "inspect", request: get(path`/containers/${name}/json`), within: "10 seconds" }, Inspected)
+    api.json({ operation: "inspect", request: get(path`/containers/${name}/json`), within: "4 seconds" }, Inspected)
 
   const inspect = (name: string) =>
     raw(name).pipe(
@@ -109,7 +109,7 @@ export const make = (api: Api) => {
       api.text({
         operation: "rename",
         request: post(path`/containers/${id}/rename`).pipe(HttpClientRequest.setUrlParam("name", to)),
-        within: "10 seconds"
+        within: "4 seconds"
       })
     ).pipe(
       Effect.asVoid,
@@ -159,7 +159,7 @@ const list = (api: Api) =>
       {
         operation: "list",
         request: HttpClientRequest.setUrlParam(get("/containers/json"), "all", "true"),
-        within: "10 seconds"
+        within: "4 seconds"
       },
       Listed
     )
@@ -182,11 +182,11 @@ const exec =
         AttachStdin: false,
         Tty: false
       })
-      const { Id } = yield* api.json({ operation: "exec", request, within: "10 seconds" }, Created)
+      const { Id } = yield* api.json({ operation: "exec", request, within: "4 seconds" }, Created)
       const start = HttpClientRequest.bodyUnsafeJson(post(path`/exec/${Id}/start`), { Detach: false, Tty: false })
       const written = yield* output(api.bytes({ operation: "exec", request: start }))
       const { ExitCode } = yield* api.json(
-        { operation: "exec", request: get(path`/exec/${Id}/json`), within: "10 seconds" },
+        { operation: "exec", request: get(path`/exec/${Id}/json`), within: "4 seconds" },
         ExecInspected
       )
       const text = decodeCut(written)

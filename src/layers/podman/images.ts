@@ -64,7 +64,7 @@ export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull">
   image: (reference) =>
     api
       .json(
-        { operation: "image", request: HttpClientRequest.get(path`/images/${reference}/json`), within: "10 seconds" },
+        { operation: "image", request: HttpClientRequest.get(path`/images/${reference}/json`), within: "4 seconds" },
         Inspected
       )
       .pipe(
