@@ -46,7 +46,3 @@ export const withActive = (text: string, active: boolean, file = ""): Either.Eit
         })
   })
 }
-
-/** As `withActive`; a text that it cannot edit is given back as it is. */
-export const setActive = (text: string, active: boolean): string =>
-  Either.getOrElse(withActive(text, active), () => text)

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Either, FastCheck as fc, Schema } from "effect"
 import { parse, stringify } from "smol-toml"
-import { setActive, withActive } from "../../src/domain/activeLine.ts"
+import { withActive } from "../../src/domain/activeLine.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 import { formatProblem } from "../../src/domain/Toml.ts"
+
+const setActive = (text: string, active: boolean) => Either.getOrElse(withActive(text, active), () => text)
 
 describe("setting active in a definition", () => {
   it.each([
