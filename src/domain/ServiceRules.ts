@@ -51,7 +51,7 @@ const duplicateNames: Rule = (spec) => [
 
 /** Who has a host port, by address: found without going through all of them, of which a client may send thousands. */
 interface Taken {
-  first: string
+  readonly first: string
   everywhere: string | undefined
   readonly at: Map<string, string>
 }

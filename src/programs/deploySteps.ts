@@ -90,6 +90,8 @@ export const bringUp = (spec: ServiceSpec, job: Job, deployment: string, emit: E
         ? job.previous.id
         : yield* createContainer(spec, component, job.generation, deployment).pipe(
             Effect.tap((id) => registry.setNewContainer(deployment, component.name, id)),
+            // Cut off while podman makes it, the container would come to be behind the back of whoever goes back.
+            Effect.uninterruptible,
             told("create")
           )
     // By name, which is what an error then says.
