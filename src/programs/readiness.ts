@@ -7,6 +7,8 @@ import { NotReady } from "./ProgramError.ts"
 
 /** While a container starts it is probed at least this often, so that a quick program is not waited for. */
 const eagerMs = 250
+/** Whatever the definition says, there is a pause between two probes. */
+const leastMs = 50
 
 const probeReason = (detail: string) => {
   const status = /^HTTP (\d+)$/.exec(detail)?.[1]
@@ -61,7 +63,7 @@ const healthy = (component: ComponentSpec, health: Health, container: string) =>
           why: `its health check failed ${failures} times in a row, last with: ${result.detail}`
         })
       }
-      yield* Effect.sleep(starting ? Math.min(health.interval, eagerMs) : health.interval)
+      yield* Effect.sleep(Math.max(leastMs, starting ? Math.min(health.interval, eagerMs) : health.interval))
     }
   })
 
