@@ -16,7 +16,12 @@ stop_timeout = "0s"
 
 /** The podman that the agent has started for itself. */
 const ownPodman = (node: Node): number => JSON.parse(read(join(node.dir, "agent/podman/podman-service.json"))).pid
-const runs = (pid: number) => existsSync(`/proc/${pid}`)
+/** Whether a process runs; one that has ended and waits for whoever inherited it to look does not. */
+const runs = (pid: number) => {
+  if (!existsSync(`/proc/${pid}`)) return false
+  const [state] = read(`/proc/${pid}/stat`).split(") ").slice(1)
+  return state !== undefined && !/^[ZX]/.test(state)
+}
 
 it.scopedLive("after kill -9 of the agent its containers run on, and a new agent knows them", () =>
   Effect.gen(function* () {
