@@ -166,7 +166,15 @@ const destroy = (dir: string, podman: string) => {
   for (const pid of conmons(dir)) attempt("kill", "-9", pid)
   attempt("umount", join(dir, "ns/mnt"))
   attempt("umount", "-l", join(dir, "ns"))
-  rmSync(dir, { recursive: true, force: true })
+  // A late cleanup of podman's may still write there while it is removed.
+  for (let left = 100; ; left--) {
+    try {
+      return rmSync(dir, { recursive: true, force: true })
+    } catch (error) {
+      if (left === 0) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    }
+  }
 }
 
 const startTime = (pid: number | string): string | undefined => {
