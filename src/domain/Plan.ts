@@ -37,7 +37,7 @@ export interface PlanInput {
     string,
     { readonly state: string; readonly imageId: string; readonly exitCode?: number | undefined }
   >
-  /** By reference: the id of the image on the node; undefined where it is not here. */
+  /** By component: the id of the image that it is to run; undefined where that is not on the node. */
   readonly images: ReadonlyMap<string, string | undefined>
   readonly force: boolean
   /** Empty: all of them. */
@@ -112,7 +112,7 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
   if (row === undefined) return as("create", "new")
   if (container === undefined) return as("create", "its container is gone")
   if (row.specHash !== specHash(component)) return as("replace", "the definition changed")
-  const image = input.images.get(component.image)
+  const image = input.images.get(component.name)
   if (image !== undefined && image !== container.imageId) return as("replace", "the image changed under its name")
   if (input.force) return as("replace", "forced")
   if (

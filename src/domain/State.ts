@@ -15,3 +15,7 @@ export type Action = typeof Action.Type
 /** Where a deployment stands; `starting` goes back after a crash, `committing` forward. */
 export const DeploymentState = Schema.Literal("starting", "committing", "succeeded", "rolling_back", "rolled_back")
 export type DeploymentState = typeof DeploymentState.Type
+
+/** What a deployment is for; a restart brings no other spec, and is no revision. */
+export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart")
+export type DeploymentKind = typeof DeploymentKind.Type

@@ -18,25 +18,35 @@ const realPath = (path: string): string => {
   }
 }
 
-/** Opens one part below its opened parent, making it when missing: no link swapped in during the walk is followed. */
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/**
+ * Opens one part below its opened parent: no link swapped in during the walk is followed. What is missing is made for
+ * the owner; without one the answer is undefined.
+ */
 const step = (
   parent: number,
   part: string,
-  owner: { uid: number; gid: number },
+  owner: Owner | undefined,
   shown: string,
   last: boolean
-): number => {
+): number | undefined => {
   const at = `/proc/self/fd/${parent}/${part}`
   if (last && isFile(at))
     return fs.openSync(at, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK)
   const flags = fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW | fs.constants.O_RDONLY
+  if (owner === undefined && fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) return undefined
   try {
+    if (owner === undefined) return fs.openSync(at, flags)
     fs.mkdirSync(at, 0o755)
     const made = fs.openSync(at, flags)
     fs.fchownSync(made, owner.uid, owner.gid)
     return made
   } catch (cause) {
-    if (codeOf(cause) !== "EEXIST") throw new FolderRefused({ path: shown, why: codeOf(cause) })
+    if (owner !== undefined && codeOf(cause) !== "EEXIST") throw new FolderRefused({ path: shown, why: codeOf(cause) })
   }
   try {
     return fs.openSync(at, flags)
@@ -49,36 +59,49 @@ const step = (
   }
 }
 
+/** Walks from the files root down to `path`, making what is missing when there is an owner for it. */
+const walk = (filesRoot: string, service: string, path: string, owner: Owner | undefined): void => {
+  const root = join(filesRoot, service)
+  if (normalize(path) !== path || (path !== root && !path.startsWith(`${root}/`))) {
+    throw new FolderRefused({ path, why: `lies outside ${root}` })
+  }
+  if (owner) fs.mkdirSync(filesRoot, { recursive: true, mode: 0o755 })
+  else if (!fs.existsSync(filesRoot)) return
+  let at = fs.openSync(filesRoot, fs.constants.O_DIRECTORY | fs.constants.O_RDONLY)
+  let shown = filesRoot
+  try {
+    const parts = path.slice(filesRoot.length).split("/").filter(Boolean)
+    for (const [i, part] of parts.entries()) {
+      shown = join(shown, part)
+      // The service's own folder is one; only what lies in it may be a file.
+      const next = step(at, part, owner, shown, i > 0 && i === parts.length - 1)
+      if (next === undefined) return
+      fs.closeSync(at)
+      at = next
+    }
+  } finally {
+    fs.closeSync(at)
+  }
+}
+
 /** The real file system below `filesRoot`. */
-export const layer = (filesRoot: string): Layer.Layer<ServiceFolders> =>
-  Layer.succeed(
+export const layer = (filesRoot: string): Layer.Layer<ServiceFolders> => {
+  const walked = (service: string, path: string, owner: Owner | undefined) =>
+    Effect.try({
+      try: () => walk(filesRoot, service, path, owner),
+      catch: (cause) => (cause instanceof FolderRefused ? cause : new FolderRefused({ path, why: codeOf(cause) }))
+    })
+  return Layer.succeed(
     ServiceFolders,
     ServiceFolders.of({
       realPath: (path) => Effect.sync(() => realPath(path)),
-      ensure: (service, path, owner) =>
-        Effect.try({
-          try: () => {
-            const root = join(filesRoot, service)
-            if (normalize(path) !== path || (path !== root && !path.startsWith(`${root}/`))) {
-              throw new FolderRefused({ path, why: `lies outside ${root}` })
-            }
-            fs.mkdirSync(filesRoot, { recursive: true, mode: 0o755 })
-            let at = fs.openSync(filesRoot, fs.constants.O_DIRECTORY | fs.constants.O_RDONLY)
-            let shown = filesRoot
-            try {
-              const parts = path.slice(filesRoot.length).split("/").filter(Boolean)
-              for (const [i, part] of parts.entries()) {
-                shown = join(shown, part)
-                // The service's own folder is one; only what lies in it may be a file.
-                const next = step(at, part, owner, shown, i > 0 && i === parts.length - 1)
-                fs.closeSync(at)
-                at = next
-              }
-            } finally {
-              fs.closeSync(at)
-            }
-          },
-          catch: (cause) => (cause instanceof FolderRefused ? cause : new FolderRefused({ path, why: codeOf(cause) }))
-        })
+      check: (service, path) => walked(service, path, undefined),
+      ensure: walked,
+      stat: (path) =>
+        Effect.try(() => fs.statSync(path)).pipe(
+          Effect.map(({ gid, mode, uid }) => ({ uid, gid, mode: mode & 0o777 })),
+          Effect.option
+        )
     })
   )
+}

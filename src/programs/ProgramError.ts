@@ -68,23 +68,102 @@ export class NotCarriedOut extends Schema.TaggedError<NotCarriedOut>()("NotCarri
   }
 }
 
-export class DeployUnfinished extends Schema.TaggedError<DeployUnfinished>()("DeployUnfinished", {
-  service: Schema.String,
-  deployment: Schema.String,
-  why: Schema.String
-}) {
-  override get message() {
-    return `deployment ${this.deployment} could not be brought back: ${this.why}`
-  }
-}
-
 /** The new container did not become ready; `reason` is a stable name such as `exited_1` or `probe_status_503`. */
 export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
   component: Schema.String,
   reason: Schema.String,
-  why: Schema.String
+  why: Schema.String,
+  /** A next step that fits better than the reason's own. */
+  hint: Schema.optional(Schema.String)
 }) {
   override get message() {
     return `${this.component} did not become ready: ${this.why}`
+  }
+}
+
+/** No host port is left for a route. */
+export class PortsExhausted extends Schema.TaggedError<PortsExhausted>()("PortsExhausted", {
+  service: Schema.String,
+  component: Schema.String
+}) {
+  override get message() {
+    return `no free host port is left for a route of ${this.component}`
+  }
+}
+
+/** A fixed host port that something else has. */
+export class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
+  component: Schema.String,
+  port: Schema.String,
+  /** The container that has it; absent: another program. */
+  holder: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `the host port ${this.port} of ${this.component} is taken by ${this.holder === undefined ? "another program" : `container ${this.holder}`}`
+  }
+}
+
+export class ImageForeign extends Schema.TaggedError<ImageForeign>()("ImageForeign", {
+  image: Schema.String,
+  architecture: Schema.String,
+  node: Schema.String
+}) {
+  override get message() {
+    return `${this.image} is built for ${this.architecture}, and this node is ${this.node}`
+  }
+}
+
+export class VolumeMissing extends Schema.TaggedError<VolumeMissing>()("VolumeMissing", {
+  component: Schema.String,
+  path: Schema.String
+}) {
+  override get message() {
+    return `there is no ${this.path} on the node for ${this.component} to mount`
+  }
+}
+
+export class ModeUnsupported extends Schema.TaggedError<ModeUnsupported>()("ModeUnsupported", {
+  component: Schema.String,
+  mode: Schema.String,
+  driver: Schema.String
+}) {
+  override get message() {
+    return `the proxy (${this.driver}) cannot do mode ${this.mode}, which a route of ${this.component} asks for`
+  }
+}
+
+export const Problem = Schema.Struct({
+  component: Schema.String,
+  reason: Schema.String,
+  message: Schema.String,
+  nextStep: Schema.String
+})
+export type Problem = typeof Problem.Type
+
+/** Several things stand in the way, found before anything was touched. */
+export class PreflightFailed extends Schema.TaggedError<PreflightFailed>()("PreflightFailed", {
+  service: Schema.String,
+  problems: Schema.NonEmptyArray(Problem)
+}) {
+  override get message() {
+    return `${count(this.problems.length, "problem")}: ${this.problems.map((p) => p.message).join("; ")}`
+  }
+}
+
+export class DeploymentNotFound extends Schema.TaggedError<DeploymentNotFound>()("DeploymentNotFound", {
+  service: Schema.String,
+  deployment: Schema.String
+}) {
+  override get message() {
+    return `${this.service} has no revision ${this.deployment}`
+  }
+}
+
+/** There is no earlier revision to go back to. */
+export class NoRevision extends Schema.TaggedError<NoRevision>()("NoRevision", {
+  service: Schema.String
+}) {
+  override get message() {
+    return `${this.service} has no earlier revision`
   }
 }

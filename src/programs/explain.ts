@@ -1,35 +1,43 @@
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
 import type { FolderRefused } from "../services/ServiceFolders.ts"
-import type {
-  ComponentNotFound,
-  DeployUnfinished,
-  NameTaken,
-  NotCarriedOut,
-  NotReady,
-  ServiceBusy,
-  ServiceNotFound,
-  SpecInvalid
-} from "./ProgramError.ts"
+import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
+import type * as P from "./ProgramError.ts"
 
 /** All that a use case of the agent may fail with. */
 export type ProgramError =
   | RuntimeError
   | RegistryUnavailable
   | FolderRefused
-  | SpecInvalid
-  | ServiceNotFound
-  | ComponentNotFound
-  | ServiceBusy
-  | NameTaken
-  | NotCarriedOut
-  | DeployUnfinished
-  | NotReady
+  | ProxyUnavailable
+  | ProxyRefused
+  | P.SpecInvalid
+  | P.ServiceNotFound
+  | P.ComponentNotFound
+  | P.ServiceBusy
+  | P.NameTaken
+  | P.NotCarriedOut
+  | P.NotReady
+  | P.PortsExhausted
+  | P.PortTaken
+  | P.ImageForeign
+  | P.VolumeMissing
+  | P.ModeUnsupported
+  | P.PreflightFailed
+  | P.DeploymentNotFound
+  | P.NoRevision
 
 export interface Explanation {
   /** Stable: scripts match on it. */
   readonly reason: string
   readonly nextStep: string
+}
+
+const nextAfter = (reason: string): string => {
+  if (reason.startsWith("probe_")) return "check the health check's path and port, and what the program says in its log"
+  if (reason.endsWith("oom_killed") || reason === "killed_perhaps_oom") return "give it more memory, or see what it needs it for"
+  if (reason === "port_refused") return "let the program listen on 0.0.0.0 at the route's target, or at $PORT without one"
+  return "read the program's last lines above, and check cmd, env and volumes"
 }
 
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
@@ -75,15 +83,40 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`
   }),
   NotCarriedOut: () => ({ reason: "NOT_CARRIED_OUT", nextStep: "take these keys out of the definition for now" }),
-  DeployUnfinished: () => ({
-    reason: "DEPLOY_UNFINISHED",
-    nextStep: "see on the node whether podman answers (podman info), then deploy again"
+  ProxyUnavailable: () => ({
+    reason: "PROXY_UNAVAILABLE",
+    nextStep: "see on the node whether the proxy runs, and check [proxy] in the agent's config"
   }),
+  ProxyRefused: () => ({
+    reason: "PROXY_REFUSED",
+    nextStep: "correct the route that the proxy names, and deploy again"
+  }),
+  PortsExhausted: () => ({
+    reason: "PORTS_EXHAUSTED",
+    nextStep: "see on the node who has the ports 10000 to 32767 (ss -ltnp)"
+  }),
+  PortTaken: (e) => ({
+    reason: "PORT_IN_USE",
+    nextStep:
+      e.holder === undefined
+        ? "see on the node who listens there (ss -ltnp), or choose another host port"
+        : `stop container ${e.holder}, or choose another host port`
+  }),
+  ImageForeign: (e) => ({ reason: "IMAGE_FOREIGN", nextStep: `name an image that is built for ${e.node}` }),
+  VolumeMissing: (e) => ({ reason: "VOLUME_MISSING", nextStep: `make it on the node: mkdir -p ${e.path}` }),
+  ModeUnsupported: () => ({
+    reason: "MODE_UNSUPPORTED",
+    nextStep: "leave the route's mode out: the proxy's own is taken then"
+  }),
+  PreflightFailed: (e) => ({
+    reason: e.problems[0].reason,
+    nextStep: [...new Set(e.problems.map((problem) => problem.nextStep))].join("; ")
+  }),
+  DeploymentNotFound: (e) => ({ reason: "DEPLOYMENT_NOT_FOUND", nextStep: `mcp history ${e.service} shows them` }),
+  NoRevision: (e) => ({ reason: "NO_REVISION", nextStep: `mcp history ${e.service} shows what there is` }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
-    nextStep: e.reason.startsWith("probe_")
-      ? "check the health check's path and port, and what the program says in its log"
-      : "read the program's last lines above, and check cmd, env and volumes"
+    nextStep: e.hint ?? nextAfter(e.reason)
   })
 }
 

@@ -1,19 +1,27 @@
 import { containerName, Labels, serviceNetwork } from "../domain/Names.ts"
+import { type Allocated, portEnv, routeMappings } from "../domain/Ports.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { canonicalService, specHash } from "../domain/SpecHash.ts"
 import type { NewContainer } from "../services/ContainerRuntime.ts"
 
+/** Who makes a container, and what was decided for it beyond its spec. */
+export interface Making {
+  readonly node: string
+  readonly registry: string
+  readonly deployment: string
+  readonly generation: number
+  /** By id, so that a name that moves meanwhile changes nothing. */
+  readonly imageId: string
+  readonly allocated: Allocated
+}
+
 /** The container of one component, with the labels that prove whose it is. */
-export const newContainer = (
-  spec: ServiceSpec,
-  component: ComponentSpec,
-  by: { readonly node: string; readonly registry: string; readonly deployment: string; readonly generation: number }
-): NewContainer => {
+export const newContainer = (spec: ServiceSpec, component: ComponentSpec, by: Making): NewContainer => {
   const own = component.network === undefined
   const container = containerName(spec.name, component.name)
   return {
     containerName: container,
-    image: component.image,
+    image: by.imageId,
     labels: {
       [Labels.node]: by.node,
       [Labels.service]: spec.name,
@@ -24,7 +32,7 @@ export const newContainer = (
       [Labels.definition]: canonicalService({ ...spec, components: [component] }),
       [Labels.spec]: specHash(component)
     },
-    env: component.env,
+    env: { ...component.env, ...portEnv(component, by.allocated) },
     cmd: component.cmd,
     entrypoint: component.entrypoint,
     user: component.user,
@@ -32,7 +40,7 @@ export const newContainer = (
       to: component.network ?? serviceNetwork(spec.name),
       aliases: own ? [component.name] : []
     },
-    ports: component.ports,
+    ports: [...component.ports, ...routeMappings(component, by.allocated)],
     volumes: component.volumes,
     memory: component.memory,
     cpus: component.cpus,

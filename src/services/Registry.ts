@@ -1,6 +1,7 @@
 import { Context, type Effect, type Option } from "effect"
 import type { ServiceSpec } from "../domain/Spec.ts"
-import type { Action, DeploymentState, DesiredState, ObservedState } from "../domain/State.ts"
+import type { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../domain/State.ts"
+import type { UpdateOrder } from "../domain/UpdateOrder.ts"
 import type { RegistryUnavailable } from "./RegistryError.ts"
 
 /** A service's row. Times are milliseconds since the epoch. */
@@ -9,6 +10,8 @@ export interface ServiceRow {
   readonly spec: ServiceSpec
   readonly desired: DesiredState
   readonly undeploying: boolean
+  /** Hash of the definition that was rolled back from: it is skipped until it changes. */
+  readonly pinnedFrom?: string | undefined
   readonly updatedAt: number
 }
 
@@ -26,29 +29,81 @@ export interface ComponentRow {
   readonly observedAt: number
 }
 
+/** Why a deployment went back, kept with it. */
+export interface DeploymentFailure {
+  /** Empty: the whole service. */
+  readonly component: string
+  /** Stable, such as `EXITED_1`. */
+  readonly reason: string
+  readonly message: string
+  /** The failed container's last lines. */
+  readonly lastLogs: ReadonlyArray<string>
+}
+
 export interface DeploymentRow {
   readonly id: string
   readonly service: string
+  readonly kind: DeploymentKind
   readonly spec: ServiceSpec
   readonly actor: string
   readonly state: DeploymentState
+  /** The routes lead to the new containers: from here on there is only forward. */
+  readonly switched: boolean
+  /** Nothing that it made or replaced is left over. */
+  readonly swept: boolean
   readonly startedAt: number
   readonly finishedAt?: number | undefined
-  readonly error?: string | undefined
+  readonly failure?: DeploymentFailure | undefined
+  /** What holds it up while it is under way. */
+  readonly lastError?: string | undefined
+  /** Of a rollback: the deployment that it went back to. */
+  readonly rollbackTo?: string | undefined
+  /** Hash of the definition that the service is pinned from once this has succeeded. */
+  readonly pinnedFrom?: string | undefined
 }
 
 /**
  * What a deployment means to do with one component, written before the runtime is touched: from these rows and the
- * containers' labels alone a crash is resolved.
+ * containers' labels alone a crash is resolved. A revision has one for each component of its spec.
  */
 export interface DeploymentStepRow {
   readonly deployment: string
   readonly component: string
   readonly action: Action
+  readonly updateOrder: UpdateOrder
+  readonly generation: number
+  readonly fromImage?: string | undefined
+  readonly imageId?: string | undefined
+  /** `repository@sha256:…`, by which the image can be pulled again. */
+  readonly imageDigest?: string | undefined
   readonly newContainerId?: string | undefined
   readonly previousContainerId?: string | undefined
-  /** Whether the previous container was to run: only then is it started again when the deployment goes back. */
+  /** Whether the previous container ran, or was to run: only then it runs again when the deployment goes back. */
   readonly previousRan: boolean
+}
+
+/** A host port that the agent has given to a route. Without a container: to one that is about to be made. */
+export interface PortRow {
+  readonly port: number
+  readonly service: string
+  readonly component: string
+  /** Empty for a lone route without a name. */
+  readonly route: string
+  readonly deployment: string
+  readonly containerId?: string | undefined
+}
+
+/** How often the agent has started a container again, and when it does so next. */
+export interface RestartRow {
+  readonly service: string
+  readonly component: string
+  readonly containerId: string
+  readonly restarts: number
+  /** Of those, since it last ran for long enough: what `on-failure:N` counts. */
+  readonly failures: number
+  readonly delayMs: number
+  readonly endedAt: number
+  readonly nextAt?: number | undefined
 }
 
 type Read<A> = Effect.Effect<A, RegistryUnavailable>
@@ -70,22 +125,49 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly removeComponent: (service: string, component: string) => Write
     readonly setDesired: (service: string, component: string | undefined, desired: DesiredState) => Write
     readonly setObserved: (service: string, component: string, observed: ObservedState) => Write
+    /** Steps and the state `starting`, in one transaction. */
     readonly beginDeployment: (
-      row: Omit<DeploymentRow, "startedAt" | "finishedAt" | "error" | "state">,
+      row: Pick<DeploymentRow, "id" | "service" | "kind" | "spec" | "actor" | "rollbackTo" | "pinnedFrom">,
       steps: ReadonlyArray<Omit<DeploymentStepRow, "deployment" | "newContainerId">>
     ) => Write
     readonly setNewContainer: (deployment: string, component: string, containerId: string) => Write
-    readonly setDeploymentState: (deployment: string, state: DeploymentState, error?: string) => Write
-    /** One transaction: the deployment is over, and these are the components now. */
+    readonly setDeploymentState: (deployment: string, state: DeploymentState, failure?: DeploymentFailure) => Write
+    readonly setSwitched: (deployment: string) => Write
+    readonly setSwept: (service: string) => Write
+    readonly setLastError: (deployment: string, lastError: string) => Write
+    /** One transaction: the deployment has succeeded, and these are the components now. */
     readonly commitDeployment: (
       deployment: string,
       service: Omit<ServiceRow, "updatedAt">,
       components: ReadonlyArray<Omit<ComponentRow, "observedAt">>
     ) => Write
+    readonly deployment: (id: string) => Read<Option.Option<DeploymentRow>>
     /** Newest first. */
     readonly deployments: (service: string, limit: number) => Read<ReadonlyArray<DeploymentRow>>
-    /** Those that a crash left between two states. */
+    /** Those that brought the service to a spec, newest first. */
+    readonly revisions: (service: string, limit: number) => Read<ReadonlyArray<DeploymentRow>>
+    /** Those between two states: under way, or left so by a crash. */
     readonly unfinishedDeployments: Read<ReadonlyArray<DeploymentRow>>
+    /** Services of which something may be left over. */
+    readonly unswept: Read<ReadonlyArray<string>>
     readonly steps: (deployment: string) => Read<ReadonlyArray<DeploymentStepRow>>
+    /** Of one service, or of all when none is named. */
+    readonly ports: (service?: string) => Read<ReadonlyArray<PortRow>>
+    /** Answers false when another row has the port. */
+    readonly reservePort: (row: Omit<PortRow, "containerId">) => Effect.Effect<boolean, RegistryUnavailable>
+    /** The reserved ports belong to this container now. */
+    readonly bindPorts: (deployment: string, component: string, containerId: string) => Write
+    readonly releasePorts: (containerId: string) => Write
+    /** Drops the ports of a service that belong to no container that a component's row names. */
+    readonly releaseStrayPorts: (service: string) => Write
+    readonly restarts: Read<ReadonlyArray<RestartRow>>
+    readonly putRestart: (row: RestartRow) => Write
+    readonly dropRestart: (service: string, component: string) => Write
+    /** Ids of the images that MCP has pulled. */
+    readonly pulledImages: Read<ReadonlyArray<string>>
+    readonly notePulledImage: (imageId: string, reference: string) => Write
+    readonly forgetPulledImage: (imageId: string) => Write
+    /** Ids of the images of each service's components and of its newest `revisions` revisions. */
+    readonly imagesInUse: (revisions: number) => Read<ReadonlyArray<string>>
   }
 >() {}

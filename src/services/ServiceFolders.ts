@@ -1,4 +1,4 @@
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, type Option, Schema } from "effect"
 
 export class FolderRefused extends Schema.TaggedError<FolderRefused>()("FolderRefused", {
   path: Schema.String,
@@ -7,6 +7,12 @@ export class FolderRefused extends Schema.TaggedError<FolderRefused>()("FolderRe
   override get message() {
     return `${this.path}: ${this.why}`
   }
+}
+
+export interface PathFacts {
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
 }
 
 /** The folders of services below the node's files root. */
@@ -22,6 +28,10 @@ export class ServiceFolders extends Context.Tag("mcp/ServiceFolders")<
       path: string,
       owner: { readonly uid: number; readonly gid: number }
     ) => Effect.Effect<void, FolderRefused>
+    /** Whether `ensure` would succeed, as far as that can be told without making anything. */
+    readonly check: (service: string, path: string) => Effect.Effect<void, FolderRefused>
+    /** What is at a path, links followed; none when nothing is. `mode` has the permission bits alone. */
+    readonly stat: (path: string) => Effect.Effect<Option.Option<PathFacts>>
     /** Where a path really leads, links followed; of what is not there its nearest folder that is. */
     readonly realPath: (path: string) => Effect.Effect<string>
   }

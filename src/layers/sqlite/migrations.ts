@@ -55,8 +55,50 @@ const first = Effect.gen(function* () {
     )`
 })
 
+/** What a deployment needs to go forward or back from its rows alone; ports, restarts, pulled images. */
+const commitProtocol = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE services ADD COLUMN pinned_from TEXT`
+  yield* sql`ALTER TABLE deployments ADD COLUMN kind TEXT NOT NULL DEFAULT 'deploy'`
+  yield* sql`ALTER TABLE deployments ADD COLUMN switched BIGINT NOT NULL DEFAULT 0`
+  yield* sql`ALTER TABLE deployments ADD COLUMN swept BIGINT NOT NULL DEFAULT 0`
+  yield* sql`ALTER TABLE deployments ADD COLUMN last_error TEXT`
+  yield* sql`ALTER TABLE deployments ADD COLUMN rollback_to TEXT`
+  yield* sql`ALTER TABLE deployments ADD COLUMN pinned_from TEXT`
+  yield* sql`ALTER TABLE deployments ADD COLUMN failure TEXT`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN update_order TEXT NOT NULL DEFAULT 'stop-first'`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN generation BIGINT NOT NULL DEFAULT 0`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN from_image TEXT`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN image_id TEXT`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN image_digest TEXT`
+  yield* sql`
+    CREATE TABLE ports (
+      port BIGINT PRIMARY KEY,
+      service TEXT NOT NULL,
+      component TEXT NOT NULL,
+      route TEXT NOT NULL,
+      deployment TEXT NOT NULL,
+      container_id TEXT
+    )`
+  yield* sql`CREATE INDEX ports_by_service ON ports (service)`
+  yield* sql`
+    CREATE TABLE restarts (
+      service TEXT NOT NULL,
+      component TEXT NOT NULL,
+      container_id TEXT NOT NULL,
+      restarts BIGINT NOT NULL,
+      failures BIGINT NOT NULL,
+      delay_ms BIGINT NOT NULL,
+      ended_at BIGINT NOT NULL,
+      next_at BIGINT,
+      PRIMARY KEY (service, component),
+      FOREIGN KEY (service, component) REFERENCES components (service, component) ON DELETE CASCADE
+    )`
+  yield* sql`CREATE TABLE pulled_images (image_id TEXT PRIMARY KEY, reference TEXT NOT NULL, pulled_at BIGINT NOT NULL)`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
-export const migrations = { "0001_registry": first }
+export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol }
 
 /** The newest schema that this program knows. */
 export const schemaVersion = Object.keys(migrations).length

@@ -1,0 +1,153 @@
+import { Effect, Either, Option } from "effect"
+import { containerName, Labels } from "../domain/Names.ts"
+import { routesToAllocate } from "../domain/Ports.ts"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import { specHash } from "../domain/SpecHash.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
+import { HostPorts } from "../services/HostPorts.ts"
+import { NodeInfo } from "../services/NodeInfo.ts"
+import { Registry, type ServiceRow } from "../services/Registry.ts"
+import { ImageNotFound } from "../services/RuntimeError.ts"
+import { allocatedTo, type Facts } from "./facts.ts"
+import { newContainer } from "./newContainer.ts"
+import { allocatePorts } from "./ports.ts"
+
+/** What is decided of a container before it is made. */
+export interface Wanted {
+  readonly spec: ServiceSpec
+  readonly component: ComponentSpec
+  readonly generation: number
+  readonly deployment: string
+  readonly imageId: string
+  /** Ports to take again when they are free. */
+  readonly preferred?: ReadonlyMap<string, number>
+}
+
+/** Only the bridge that a service has of its own carries its labels, and is removed with it. */
+export const ownNetworkLabels = (service: string, registry: string): Record<string, string> => ({
+  [Labels.service]: service,
+  [Labels.registry]: registry
+})
+
+/** Makes a container with its ports and its network; `record` writes its id down. */
+export const makeContainer = <E, R>(wanted: Wanted, record: (id: string) => Effect.Effect<void, E, R>) =>
+  Effect.gen(function* () {
+    const { component, deployment, spec } = wanted
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    const { node } = yield* NodeInfo
+    const allocated = yield* allocatePorts(spec.name, component, deployment, wanted.preferred)
+    const fresh = newContainer(spec, component, { ...wanted, node, registry: registry.id, allocated })
+    if (fresh.network.to !== "host" && fresh.network.to !== "none") {
+      const labels = component.network === undefined ? ownNetworkLabels(spec.name, registry.id) : {}
+      yield* runtime.ensureNetwork(fresh.network.to, labels)
+    }
+    const id = yield* runtime.create(fresh)
+    if (allocated.size > 0) yield* registry.bindPorts(deployment, component.name, id)
+    yield* record(id)
+    return id
+    // Cut off while podman makes it, the container would come to be behind the back of whoever goes back.
+  }).pipe(Effect.uninterruptible)
+
+/** Removes a container, and then gives its ports back. */
+export const discard = (container: string) =>
+  Effect.gen(function* () {
+    yield* (yield* ContainerRuntime).remove(container)
+    yield* (yield* Registry).releasePorts(container)
+  })
+
+/** Somebody else may take a port that was just found free: then the container is made again with another one. */
+const attempts = 5
+
+const lostItsPort = (service: string, container: string) =>
+  Effect.gen(function* () {
+    const host = yield* HostPorts
+    const rows = (yield* (yield* Registry).ports(service)).filter((row) => row.containerId === container)
+    const free = yield* Effect.forEach(rows, ({ port }) => host.isFree({ ip: "127.0.0.1", port, protocol: "tcp" }))
+    return free.includes(false)
+  })
+
+/**
+ * Starts the container `id`. Where a port is taken that the agent gave it, it is made again with another one; answers the
+ * id of the container that runs.
+ */
+export const startOrRemake = Effect.fn(function* <E, R>(
+  wanted: Wanted,
+  id: string,
+  record: (id: string) => Effect.Effect<void, E, R>
+) {
+  const runtime = yield* ContainerRuntime
+  const service = wanted.spec.name
+  let container = id
+  for (let left = attempts; ; left--) {
+    // By name, which is what an error then says.
+    const started = yield* Effect.either(runtime.start(containerName(service, wanted.component.name)))
+    if (Either.isRight(started)) return container
+    const error = started.left
+    if (error._tag !== "PortInUse" || left === 0 || !(yield* lostItsPort(service, container))) return yield* error
+    yield* Effect.logWarning("a port is taken; the container is made again with another").pipe(
+      Effect.annotateLogs({ service, component: wanted.component.name, why: error.why })
+    )
+    yield* discard(container)
+    container = yield* makeContainer(wanted, record)
+  }
+})
+
+/**
+ * What a component's row says of its container, to make it again from the stored spec: the image by its id first, so
+ * that it is the same one.
+ */
+const wantedFrom = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    const known = facts.rows.get(component.name)
+    // The deployment that intended this component: should this act be cut off, the next one knows the container by it.
+    const [revision] = yield* registry.revisions(row.service, 1)
+    const byId = known?.imageId === undefined ? Option.none() : yield* runtime.image(known.imageId)
+    const image = Option.isSome(byId) ? byId : yield* runtime.image(component.image)
+    if (Option.isNone(image)) return yield* new ImageNotFound({ image: component.image })
+    return {
+      spec: row.spec,
+      component,
+      generation: known?.generation ?? 1,
+      deployment: revision?.id ?? "",
+      imageId: image.value.id,
+      preferred: allocatedTo(facts.ports, known?.containerId)
+    } satisfies Wanted
+  })
+
+/** Runs the stored container of a component, made again when it is missing or its port is taken. Answers its id. */
+export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const known = facts.rows.get(component.name)
+    const current = facts.current.get(component.name)
+    const recorded = (wanted: Wanted) => (id: string) =>
+      registry.putComponent({
+        service: row.service,
+        component: component.name,
+        desired: known?.desired ?? "running",
+        specHash: specHash(component),
+        generation: wanted.generation,
+        containerId: id,
+        imageId: wanted.imageId,
+        image: component.image,
+        observed: "stopped"
+      })
+    if (current && known?.specHash === specHash(component)) {
+      // Looked up only where it is needed: an ordinary start must work with the image gone.
+      const runtime = yield* ContainerRuntime
+      const started = yield* Effect.either(runtime.start(current.containerName))
+      if (Either.isRight(started)) return current.id
+      if (started.left._tag !== "PortInUse" || routesToAllocate(component).length === 0) return yield* started.left
+      const wanted = yield* wantedFrom(row, component, facts)
+      return yield* startOrRemake(wanted, current.id, recorded(wanted))
+    }
+    const wanted = yield* wantedFrom(row, component, facts)
+    if (current) yield* discard(current.id)
+    // The ports of the container that is gone are free for the one that takes its place.
+    else if (known?.containerId !== undefined) yield* registry.releasePorts(known.containerId)
+    const id = yield* makeContainer(wanted, recorded(wanted))
+    return yield* startOrRemake(wanted, id, recorded(wanted))
+  }).pipe(Effect.annotateLogs({ container: containerName(row.service, component.name) }))
