@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import * as Image from "../domain/Image.ts"
 import { toProto } from "../grpc/spec.ts"
 import { ExitWith } from "../services/CliError.ts"
-import type { Paint, Style } from "./ansi.ts"
+import { type Paint, type Style, tame } from "./ansi.ts"
 import type { Loaded } from "./definitions.ts"
 import { type CliFailure, Exit } from "./errors.ts"
 import * as Json from "./json.ts"
@@ -58,7 +58,7 @@ export const planLines = (components: ReadonlyArray<Json.PlanComponent>, paint: 
         style,
         `  ${mark} ${c.component.padEnd(width)}  ${c.action.padEnd(9)}  ${versions(c.from_image, c.to_image)}${why}`.trimEnd()
       ),
-      ...c.changes.map((d) => `      ${d.field}: ${shown(d.from)} → ${shown(d.to)}`)
+      ...c.changes.map((d) => `      ${tame(`${d.field}: ${shown(d.from)} → ${shown(d.to)}`)}`)
     ]
   })
 }

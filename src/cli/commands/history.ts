@@ -2,7 +2,6 @@ import { Args, Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { DeploymentInfo } from "../../gen/mcp/v1/mcp_pb.ts"
 import { UsageError } from "../../services/CliError.ts"
-import { tame } from "../ansi.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
 import { ask, ofService, reading } from "../nodes.ts"
@@ -34,7 +33,7 @@ const entry = (d: DeploymentInfo): Json.HistoryEntry => ({
   }))
 })
 
-const because = (why: string | null) => (why === null ? "" : `: ${tame(why)}`)
+const because = (why: string | null) => (why === null ? "" : `: ${why}`)
 
 const outcome = (d: Json.HistoryEntry): Cell => {
   const marks = `${d.current ? ", current" : ""}${d.pinned ? ", pinned" : ""}`
