@@ -22,7 +22,9 @@ const options = {
     Options.withDescription("a definition outside the folder")
   ),
   dryRun: Options.boolean("dry-run").pipe(Options.withDescription("show the plan only")),
-  force: Options.boolean("force").pipe(Options.withDescription("replace what is unchanged, too")),
+  force: Options.boolean("force").pipe(
+    Options.withDescription("replace what is unchanged too, and what was rolled back from")
+  ),
   pull: Options.boolean("pull").pipe(Options.withDescription("ask the image registry for newer images")),
   image: Options.text("image").pipe(
     Options.withPseudoName("REF"),
