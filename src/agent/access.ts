@@ -19,6 +19,8 @@ const rpcs: Record<Rpc, Access> = {
   stopService: { verb: "operate", booting: false },
   startService: { verb: "operate", booting: false },
   restartService: { verb: "operate", booting: false },
+  rollbackService: { verb: "deploy", booting: false },
+  listDeployments: { verb: "read", booting: true },
   listServices: { verb: "read", booting: true },
   getServiceStatus: { verb: "read", booting: true },
   liveCheck: { verb: "read", booting: true },

@@ -7,6 +7,7 @@ import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
+import { Code, plainError } from "../grpc/status.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import type { ProgramError } from "../programs/explain.ts"
@@ -171,6 +172,12 @@ export const agentService = service(
     stopService: lifecycleCall(lifecycle.stop),
     startService: lifecycleCall(lifecycle.start),
     restartService: lifecycleCall(lifecycle.restart),
+    rollbackService: (request) =>
+      Stream.fromEffect(
+        Effect.zipRight(authorize(request.service), plainError(Code.UNIMPLEMENTED, "rollback is not carried out yet"))
+      ),
+    listDeployments: (request) =>
+      Effect.zipRight(authorize(request.service), plainError(Code.UNIMPLEMENTED, "history is not carried out yet")),
     listServices: () =>
       Effect.gen(function* () {
         const { node } = yield* NodeInfo

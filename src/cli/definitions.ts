@@ -17,6 +17,7 @@ export interface Loaded {
   /** Empty: all of them. */
   readonly components: ReadonlyArray<string>
   readonly warnings: ReadonlyArray<string>
+  readonly definition: DefinitionFile
 }
 
 interface Chosen {
@@ -94,7 +95,7 @@ export const load = ({ chosen, folder }: Selection) =>
     }))
     const good = parsed.flatMap((p) =>
       Either.isRight(p.result)
-        ? [{ ...p.result.right, components: p.components, file: p.definition.file, text: p.definition.text }]
+        ? [{ ...p.result.right, ...p.definition, components: p.components, definition: p.definition }]
         : []
     )
     const bad = parsed.flatMap((p) =>
@@ -112,11 +113,11 @@ export const load = ({ chosen, folder }: Selection) =>
       const files = new Set([...bad.map((b) => b.file), ...clashes.map((c) => c.file)]).size
       return yield* new DefinitionsInvalid({ problems: [first, ...rest], files })
     }
-    return yield* Effect.forEach(good, ({ components, spec, warnings }) =>
+    return yield* Effect.forEach(good, ({ components, definition, spec, warnings }) =>
       Effect.gen(function* () {
         yield* checkComponents(spec, components)
         const node = yield* nodeFor(spec.name, spec.node)
-        return { spec, node, components, warnings: warnings.map(formatProblem) } satisfies Loaded
+        return { spec, node, components, definition, warnings: warnings.map(formatProblem) } satisfies Loaded
       })
     )
   })

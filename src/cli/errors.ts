@@ -110,7 +110,8 @@ const by: { readonly [T in Tag]: By<T> } = {
   TokenNotStored: (e) => failed(e.message, "check the folder, or set [auth] token_path in the config"),
   CaUnreadable: (e) => usage(e.message, `check ca_cert of node ${e.node} in the config`),
   DefinitionsUnreadable: (e) => usage(e.message, "check [services] dir in the config, and the file's permissions"),
-  DefinitionNotSaved: (e) => failed(e.message, "set its `active` line by hand, or the next deploy undoes this"),
+  DefinitionNotSaved: (e) =>
+    failed(e.message, `set ${e.line ?? "its `active` line"} by hand, or the next deploy undoes this`),
   DefinitionsInvalid: (e) => ({
     exitCode: Exit.usage,
     before: e.problems,
@@ -129,9 +130,9 @@ const by: { readonly [T in Tag]: By<T> } = {
     usage(`${e.message}${meant(e.nearest)}`, "add it under [[nodes]], or correct the definition's `node`"),
   NodeAmbiguous: (e) => usage(e.message, 'say which in its definition: node = "…"'),
   NoNodes: (e) => usage(e.message, "add one under [[nodes]] with name, address and ca_cert"),
-  DeployFailed: (e) => ({
+  DeployFailed: (e, command) => ({
     exitCode: Exit.failed,
-    line: `deploy ${e.service} failed on ${e.node}: ${tame(e.why)}${e.reason === "" ? "" : ` (${e.reason})`}`,
+    line: `${command} ${e.service} failed on ${e.node}: ${tame(e.why)}${e.reason === "" ? "" : ` (${e.reason})`}`,
     below: [
       ...(e.lastLogs.length === 0 ? [] : [`last lines of ${e.component === "" ? e.service : e.component}:`]),
       ...e.lastLogs.map((line) => `  ${tame(line)}`),

@@ -28,6 +28,8 @@ export const Running = Schema.Struct({
   started_at: Time,
   uptime_ms: MaybeNumber,
   restarts: Schema.Number,
+  /** When the agent restarts it next. */
+  restart_at: Time,
   ports: Schema.Array(Schema.String)
 })
 export type Running = typeof Running.Type
@@ -56,6 +58,8 @@ export const StatusComponent = Schema.Struct({
   started_at: Time,
   uptime_ms: MaybeNumber,
   restarts: Schema.Number,
+  /** When the agent restarts it next. */
+  restart_at: Time,
   ports: Schema.Array(Schema.String),
   /** An agent that is newer than this program may know more kinds. */
   drift: Schema.Array(Schema.String)
@@ -157,8 +161,8 @@ export const DeployService = Schema.Struct({
   service: Schema.String,
   node: Schema.String,
   deployment: MaybeText,
-  /** `failed`: the agent refused, or its answer never came. */
-  state: Schema.Literal("starting", "succeeded", "rolled_back", "failed"),
+  /** `failed`: the agent refused, or its answer never came; `pinned`: skipped, since it was rolled back from. */
+  state: Schema.Literal("starting", "succeeded", "rolled_back", "pinned", "failed"),
   duration_ms: Schema.Number,
   components: Schema.Array(DeployComponent),
   warnings: Schema.Array(Schema.String),
@@ -167,7 +171,52 @@ export const DeployService = Schema.Struct({
   )
 })
 export type DeployService = typeof DeployService.Type
-export const Deploy = Schema.Struct({ services: Schema.Array(DeployService) })
+export const Deploy = Schema.Struct({
+  services: Schema.Array(DeployService),
+  /** The definitions whose image line was changed. */
+  edited_files: Schema.Array(Schema.String)
+})
+
+export const ImageChange = Schema.Struct({ component: Schema.String, from: Schema.String, to: Schema.String })
+export const Rollback = Schema.Struct({
+  ...DeployService.fields,
+  /** The deployment that it went back to. */
+  to: MaybeText,
+  only_images: Schema.Boolean,
+  images: Schema.Array(ImageChange),
+  edited_file: MaybeText
+})
+export type Rollback = typeof Rollback.Type
+
+export const HistoryEntry = Schema.Struct({
+  ...Deployment.fields,
+  kind: Schema.String,
+  rollback_to: MaybeText,
+  reason: MaybeText,
+  component: MaybeText,
+  last_error: MaybeText,
+  last_logs: Schema.Array(Schema.String),
+  current: Schema.Boolean,
+  pinned: Schema.Boolean,
+  images_kept: Schema.Boolean,
+  changes: Schema.Array(
+    Schema.Struct({ component: Schema.String, action: Action, from_image: MaybeText, to_image: MaybeText })
+  )
+})
+export type HistoryEntry = typeof HistoryEntry.Type
+export const History = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  deployments: Schema.Array(HistoryEntry)
+})
+export const HistoryDiff = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  from: Schema.String,
+  to: Schema.String,
+  changes: Schema.Boolean,
+  components: Schema.Array(PlanComponent)
+})
 
 export const LogLine = Schema.Struct({
   service: Schema.String,

@@ -2,16 +2,17 @@ import { Effect } from "effect"
 import * as Image from "../domain/Image.ts"
 import { toProto } from "../grpc/spec.ts"
 import { ExitWith } from "../services/CliError.ts"
-import type { Paint, Style } from "./ansi.ts"
+import { type Paint, type Style, tame } from "./ansi.ts"
 import type { Loaded } from "./definitions.ts"
 import { type CliFailure, Exit } from "./errors.ts"
 import * as Json from "./json.ts"
 import { ask, ofService, reading } from "./nodes.ts"
 import { answer, warn } from "./output.ts"
-import { action, text } from "./rows.ts"
+import { planned } from "./rows.ts"
 import { each, failAll } from "./several.ts"
 
-const idle = (c: Json.PlanComponent) => c.action === "unchanged" || c.action === "orphan"
+/** Whether a deploy would leave it as it is. */
+export const idle = (c: Pick<Json.PlanComponent, "action">) => c.action === "unchanged" || c.action === "orphan"
 
 const planOne = ({ components, node, spec }: Loaded, force: boolean) =>
   Effect.gen(function* () {
@@ -19,16 +20,7 @@ const planOne = ({ components, node, spec }: Loaded, force: boolean) =>
     const response = yield* ask(node, (client) =>
       client.plan({ spec: toProto(spec), components: [...components], force }, options)
     ).pipe(Effect.mapError(ofService(spec.name)))
-    const rows = response.components.map(
-      (c): Json.PlanComponent => ({
-        component: c.component,
-        action: action(c.action),
-        from_image: text(c.fromImage),
-        to_image: text(c.toImage),
-        why: text(c.why),
-        changes: c.changes.map(({ field, from, to }) => ({ field, from, to }))
-      })
-    )
+    const rows = response.components.map(planned)
     return {
       service: spec.name,
       node: node.name,
@@ -55,24 +47,27 @@ export const versions = (from: string | null, to: string | null): string => {
 
 const shown = (value: string) => (value === "" ? "(none)" : value)
 
-export const renderPlan = (services: ReadonlyArray<Json.PlanService>, paint: Paint): ReadonlyArray<string> =>
-  services.flatMap((s) => {
-    const width = Math.max(...s.components.map((c) => c.component.length))
+/** A component a line, with what differs below it. */
+export const planLines = (components: ReadonlyArray<Json.PlanComponent>, paint: Paint): ReadonlyArray<string> => {
+  const width = Math.max(...components.map((c) => c.component.length))
+  return components.flatMap((c) => {
+    const [mark, style] = marks[c.action]
+    const why = c.why === null || c.action === "unchanged" ? "" : `  (${c.why})`
     return [
-      `${paint("bold", s.service)} on ${s.node}: ${s.changes ? summary(s.components) : "nothing to do"}`,
-      ...s.components.flatMap((c) => {
-        const [mark, style] = marks[c.action]
-        const why = c.why === null || c.action === "unchanged" ? "" : `  (${c.why})`
-        return [
-          paint(
-            style,
-            `  ${mark} ${c.component.padEnd(width)}  ${c.action.padEnd(9)}  ${versions(c.from_image, c.to_image)}${why}`.trimEnd()
-          ),
-          ...c.changes.map((d) => `      ${d.field}: ${shown(d.from)} → ${shown(d.to)}`)
-        ]
-      })
+      paint(
+        style,
+        `  ${mark} ${c.component.padEnd(width)}  ${c.action.padEnd(9)}  ${versions(c.from_image, c.to_image)}${why}`.trimEnd()
+      ),
+      ...c.changes.map((d) => `      ${tame(`${d.field}: ${shown(d.from)} → ${shown(d.to)}`)}`)
     ]
   })
+}
+
+export const renderPlan = (services: ReadonlyArray<Json.PlanService>, paint: Paint): ReadonlyArray<string> =>
+  services.flatMap((s) => [
+    `${paint("bold", s.service)} on ${s.node}: ${s.changes ? summary(s.components) : "nothing to do"}`,
+    ...planLines(s.components, paint)
+  ])
 
 const summary = (components: ReadonlyArray<Json.PlanComponent>) =>
   (["create", "replace", "start", "stop"] as const)

@@ -16,7 +16,7 @@ export interface Progress {
 interface Line {
   readonly label: string
   readonly step: string
-  readonly state: "waiting" | "running" | "done" | "failed"
+  readonly state: "waiting" | "running" | "retrying" | "done" | "failed"
   readonly message: string
   readonly since: number
   readonly tookMs: number
@@ -42,7 +42,7 @@ export const advance = (
   switch (event.case) {
     case "started":
       return [
-        ...lines,
+        ...lines.filter((l) => l.label !== name("") || l.step !== "wait"),
         ...event.value.plan
           .map((p) => ({ label: name(p.component), action: action(p.action) }))
           .filter((p) => !lines.some((l) => l.label === p.label))
@@ -60,9 +60,9 @@ export const advance = (
       ]
     case "step": {
       const { component, durationMs, message, state, step } = event.value
-      const known = state === "done" || state === "failed" ? state : "running"
+      const known = state === "done" || state === "failed" || state === "retrying" ? state : "running"
       const before = lines.find((l) => l.label === name(component))
-      const same = before?.step === step && before.state === "running"
+      const same = before?.step === step && under(before)
       const since = same ? before.since : now - Number(durationMs)
       return put({ label: name(component), step, state: known, message, since, tookMs: Number(durationMs) })
     }
@@ -82,8 +82,11 @@ export const advance = (
   }
 }
 
+/** A step that is tried again is under way still. */
+const under = ({ state }: Line) => state === "running" || state === "retrying"
+
 const marks = { waiting: " ", done: "✓", failed: "✗" } as const
-const colours = { waiting: "dim", running: "cyan", done: "green", failed: "red" } as const
+const colours = { waiting: "dim", running: "cyan", retrying: "yellow", done: "green", failed: "red" } as const
 
 /** One line of the live view. */
 export const draw = (
@@ -91,8 +94,11 @@ export const draw = (
   at: { now: number; frame: number; widths: readonly [number, number]; columns: number },
   paint: Paint
 ) => {
-  const mark = line.state === "running" ? (FRAMES[at.frame % FRAMES.length] ?? " ") : marks[line.state]
-  const elapsed = line.state === "running" ? at.now - line.since : line.tookMs
+  const mark =
+    line.state === "running" || line.state === "retrying"
+      ? (FRAMES[at.frame % FRAMES.length] ?? " ")
+      : marks[line.state]
+  const elapsed = under(line) ? at.now - line.since : line.tookMs
   const time = line.state === "waiting" || (line.state === "done" && line.tookMs === 0) ? "" : took(elapsed)
   const rest = `${line.label.padEnd(at.widths[0])}  ${line.step.padEnd(at.widths[1])}  ${time.padStart(6)}  ${tame(line.message)}`
   return `${paint(colours[line.state], mark)} ${shorten(rest.trimEnd(), Math.max(10, at.columns - 3))}`
@@ -122,17 +128,32 @@ const live = Effect.gen(function* () {
     Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(lines, (all) => advance(all, name, event, now) ?? all))
 })
 
-const rank = (line: Line) => ({ running: 0, failed: 1, waiting: 2, done: 3 })[line.state]
+const rank = (line: Line) => ({ running: 0, retrying: 0, failed: 1, waiting: 2, done: 3 })[line.state]
 const longest = (words: ReadonlyArray<string>) => Math.max(0, ...words.map((word) => word.length))
+
+/** What a finished step leaves as a line; of one under way, only what keeps it from going on. */
+const plainLine = (name: (component: string) => string, { event }: DeployResponse): string | undefined => {
+  if (event.case !== "step") return undefined
+  const { component, durationMs, message, state, step } = event.value
+  const time = took(Number(durationMs))
+  const told = state === "done" ? time : state === "failed" ? `failed after ${time}` : state
+  const waits = state === "retrying" || (state === "running" && step === "wait")
+  if (state !== "done" && state !== "failed" && !waits) return undefined
+  return `${name(component)}  ${step}  ${told}${message === "" ? "" : `  ${tame(message)}`}\n`
+}
 
 const plainLines = Effect.gen(function* () {
   const screen = yield* Screen
-  return (name: (component: string) => string, { event }: DeployResponse) => {
-    if (event.case !== "step" || (event.value.state !== "done" && event.value.state !== "failed")) return Effect.void
-    const { component, durationMs, message, state, step } = event.value
-    const time = `${state === "failed" ? "failed after " : ""}${took(Number(durationMs))}`
-    return screen.err(`${name(component)}  ${step}  ${time}${message === "" ? "" : `  ${tame(message)}`}\n`)
-  }
+  const last = yield* Ref.make<ReadonlyMap<string, string>>(new Map())
+  return (name: (component: string) => string, event: DeployResponse) =>
+    Effect.gen(function* () {
+      const line = plainLine(name, event)
+      if (line === undefined || event.event.case !== "step") return
+      const label = name(event.event.value.component)
+      const before = yield* Ref.getAndUpdate(last, (all) => new Map([...all, [label, line]]))
+      // A step that is tried again and again for one reason says so once.
+      if (line !== before.get(label)) yield* screen.err(line)
+    })
 })
 
 /** Lasts as long as the scope: the last view stays on the screen. */

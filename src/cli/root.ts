@@ -1,5 +1,6 @@
 import { Command } from "@effect/cli"
 import { deploy } from "./commands/deploy.ts"
+import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
 import { login } from "./commands/login.ts"
@@ -7,12 +8,29 @@ import { logs } from "./commands/logs.ts"
 import { node } from "./commands/node.ts"
 import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
+import { rollback } from "./commands/rollback.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
 
 export const root = Command.make("mcp").pipe(
-  Command.withSubcommands([login, whoami, deploy, plan, undeploy, stop, start, restart, list, ps, status, logs, node])
+  Command.withSubcommands([
+    login,
+    whoami,
+    deploy,
+    plan,
+    rollback,
+    history,
+    undeploy,
+    stop,
+    start,
+    restart,
+    list,
+    ps,
+    status,
+    logs,
+    node
+  ])
 )
 
 /** Command words by group, in the order of the help: what a line may start with. */
@@ -25,6 +43,7 @@ export const commands: ReadonlyArray<{
     entries: [
       ["deploy <target>...", "bring services to their definitions"],
       ["plan [<target>...]", "what deploy would change"],
+      ["rollback <service>", "back to an earlier revision, whole"],
       ["stop <target>...", "stop services or single components"],
       ["start <target>...", "start them again"],
       ["restart <target>...", "stop and start"],
@@ -36,6 +55,7 @@ export const commands: ReadonlyArray<{
     entries: [
       ["ps", "what runs now, on all nodes"],
       ["status [<service>]", "desired and observed state, health, drift"],
+      ["history <service>", "earlier deployments, and what differs"],
       ["list", "services and components in the registries"],
       ["logs <target>...", "what components write; -f goes on"],
       ["node list", "the nodes and how they are"]

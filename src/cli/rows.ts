@@ -3,6 +3,8 @@ import * as State from "../domain/State.ts"
 import {
   Action,
   type ComponentInfo,
+  type ComponentPlan,
+  type DeploymentInfo,
   DesiredState,
   type LiveComponent,
   ObservedState,
@@ -12,6 +14,7 @@ import type { RpcError } from "../grpc/status.ts"
 import type { Style } from "./ansi.ts"
 import type * as Json from "./json.ts"
 import type { Cell } from "./table.ts"
+import { uptime } from "./time.ts"
 
 /* From messages to the rows that tables and JSON are made of. */
 
@@ -24,6 +27,15 @@ export const action = (value: Action) => word(Action, State.Action.literals, val
 
 export const date = (time: Timestamp | undefined): Date | null => (time === undefined ? null : timestampDate(time))
 export const text = (value: string): string | null => (value === "" ? null : value)
+
+export const planned = (c: ComponentPlan): Json.PlanComponent => ({
+  component: c.component,
+  action: action(c.action),
+  from_image: text(c.fromImage),
+  to_image: text(c.toImage),
+  why: text(c.why),
+  changes: c.changes.map(({ field, from, to }) => ({ field, from, to }))
+})
 
 const up = (state: State.ObservedState) => state === "running" || state === "unhealthy"
 
@@ -48,6 +60,7 @@ export const running = (c: LiveComponent, node: string, now: Date): Json.Running
     started_at,
     uptime_ms: since(state, started_at, now),
     restarts: c.restarts,
+    restart_at: date(c.restartAt),
     ports: c.ports
   }
 }
@@ -61,6 +74,15 @@ const component = (c: ComponentInfo) => ({
   image: c.image,
   version: c.version,
   generation: Number(c.generation)
+})
+
+export const deployment = (d: DeploymentInfo) => ({
+  deployment: d.id,
+  state: d.state,
+  actor: d.actor,
+  started_at: date(d.startedAt),
+  finished_at: date(d.finishedAt),
+  error: text(d.error)
 })
 
 export const listed = (c: ComponentInfo, service: string, node: string): Json.Listed => ({
@@ -82,6 +104,7 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
       started_at,
       uptime_ms: since(base.observed, started_at, now),
       restarts: seen?.restarts ?? 0,
+      restart_at: date(seen?.restartAt),
       ports: seen?.ports ?? [],
       drift: seen?.drift ?? []
     }
@@ -93,14 +116,7 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
     comment: text(info?.comment ?? ""),
     drift: components.some((c) => c.drift.length > 0),
     components: components.sort((a, b) => compare(a.component, b.component)),
-    deployments: deployments.map((d) => ({
-      deployment: d.id,
-      state: d.state,
-      actor: d.actor,
-      started_at: date(d.startedAt),
-      finished_at: date(d.finishedAt),
-      error: text(d.error)
-    }))
+    deployments: deployments.map(deployment)
   }
 }
 
@@ -126,6 +142,10 @@ export const unreachable = ({
   message: error.detail
 })
 
+/** How long until the agent restarts it; null when it does not, or is about to. */
+export const restartsIn = (at: Date | null, now: Date): number | null =>
+  at !== null && at > now ? Math.ceil((at.getTime() - now.getTime()) / 1000) * 1000 : null
+
 const styles: Record<State.ObservedState, Style | undefined> = {
   running: "green",
   stopped: "dim",
@@ -142,11 +162,12 @@ export const stateCell = (
     readonly desired?: State.DesiredState
     readonly exitCode?: number | null
     readonly health?: string | null
+    readonly restartsIn?: number | null
   } = {}
 ): Cell => ({
   text:
-    state === "exited" && more.exitCode != null
-      ? `exited (${more.exitCode})`
+    state === "exited"
+      ? `exited${more.exitCode == null ? "" : ` (${more.exitCode})`}${more.restartsIn == null ? "" : `, restarts in ${uptime(more.restartsIn)}`}`
       : state === "running" && more.health === "starting"
         ? "running (starting)"
         : state,

@@ -1,11 +1,12 @@
-import { type Paint, type Style, shorten } from "./ansi.ts"
+import { type Paint, type Style, shorten, tame } from "./ansi.ts"
 
 export type Cell = string | { readonly text: string; readonly style: Style | undefined }
 
 const GAP = 2
 const NARROWEST = 6
 
-const textOf = (cell: Cell) => (typeof cell === "string" ? cell : cell.text)
+// Much of it was written by others: a name, a reason, an image.
+const textOf = (cell: Cell) => tame(typeof cell === "string" ? cell : cell.text)
 const shown = (cell: Cell) => textOf(cell) || "-"
 
 const total = (widths: ReadonlyArray<number>) =>

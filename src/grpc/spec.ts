@@ -24,6 +24,17 @@ export interface SpecViolation {
 
 type Component = ServiceSpec["components"][number]
 
+// What the Schema gives to what a definition leaves out; a message may leave it out too.
+const defaults = Schema.decodeUnknownSync(ServiceSpec)({
+  name: "defaults",
+  components: [{ name: "defaults", image: "defaults", health: { tcp: true } }]
+})
+const [ofComponent] = defaults.components
+const ofHealth = ofComponent.health
+
+const millis = (value: bigint | undefined, otherwise: number | undefined) =>
+  value === undefined ? otherwise : Number(value)
+
 const componentToProto = (c: Component): MessageInitShape<typeof ComponentSpecSchema> => ({
   name: c.name,
   image: c.image,
@@ -112,10 +123,10 @@ const healthPort = (port: string) => maybe("port", port === "" ? undefined : /^\
 const healthFromProto = (health: HealthSpec) => ({
   ...probe(health),
   ...healthPort(health.port),
-  interval: Number(health.intervalMs),
-  timeout: Number(health.timeoutMs),
-  retries: health.retries,
-  startPeriod: Number(health.startPeriodMs)
+  interval: millis(health.intervalMs, ofHealth?.interval),
+  timeout: millis(health.timeoutMs, ofHealth?.timeout),
+  retries: health.retries ?? ofHealth?.retries,
+  startPeriod: millis(health.startPeriodMs, ofHealth?.startPeriod)
 })
 
 const routeFromProto = (route: RouteSpec) => ({
@@ -148,7 +159,7 @@ const componentFromProto = (c: WireComponent) => ({
   ...maybe("health", c.health && healthFromProto(c.health)),
   name: c.name,
   image: c.image,
-  restart: c.restart,
+  restart: c.restart === "" ? ofComponent.restart : c.restart,
   ports: c.ports,
   volumes: c.volumes,
   cmd: c.cmd,
@@ -157,9 +168,9 @@ const componentFromProto = (c: WireComponent) => ({
   env: envIssues(c.env).length === 0 ? envFromProto(c.env) : {},
   secrets: c.secrets,
   dependsOn: c.dependsOn,
-  stopTimeout: Number(c.stopTimeoutMs),
-  drainTimeout: Number(c.drainTimeoutMs),
-  settle: Number(c.settleMs),
+  stopTimeout: millis(c.stopTimeoutMs, ofComponent.stopTimeout),
+  drainTimeout: millis(c.drainTimeoutMs, ofComponent.drainTimeout),
+  settle: millis(c.settleMs, ofComponent.settle),
   routes: c.routes.map(routeFromProto)
 })
 
@@ -199,7 +210,7 @@ export const fromProto = (message: Wire): Either.Either<ServiceSpec, ReadonlyArr
       ...text("path", message.path),
       ...maybe("snapshot", message.snapshot && snapshotFromProto(message.snapshot)),
       name: message.name,
-      active: message.active,
+      active: message.active ?? defaults.active,
       build: { images: { ...message.buildImages } },
       components: message.components.map(componentFromProto)
     }),

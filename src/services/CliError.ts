@@ -88,7 +88,9 @@ export class DefinitionsUnreadable extends Schema.TaggedError<DefinitionsUnreada
 
 export class DefinitionNotSaved extends Schema.TaggedError<DefinitionNotSaved>()("DefinitionNotSaved", {
   file: Schema.String,
-  why: Schema.String
+  why: Schema.String,
+  /** What was to be set in it. */
+  line: optionalText
 }) {
   override get message() {
     return `${this.file} cannot be written: ${this.why}`

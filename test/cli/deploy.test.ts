@@ -167,7 +167,8 @@ describe("deploy", () => {
             warnings: ["api: latest is no version"],
             failure: null
           }
-        ]
+        ],
+        edited_files: []
       })
       assert.strictEqual(ran.err, "warning: api: latest is no version\n")
     })

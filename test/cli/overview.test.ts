@@ -54,6 +54,7 @@ describe("ps", () => {
             started_at: "2026-11-25T11:57:41.000Z",
             uptime_ms: 139000,
             restarts: 0,
+            restart_at: null,
             ports: ["127.0.0.1:18080->80/tcp"]
           },
           {
@@ -71,6 +72,7 @@ describe("ps", () => {
             started_at: "2026-11-25T11:57:41.000Z",
             uptime_ms: null,
             restarts: 3,
+            restart_at: null,
             ports: []
           }
         ],

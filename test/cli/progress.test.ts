@@ -46,6 +46,58 @@ it("a component has one line, which follows its steps", () => {
   assert.strictEqual(draw(done[0] as never, at, plain), "✗ api     ready        2.3s  exited with 1…")
 })
 
+it("a step that is tried again is under way, with the reason, and what it waited for goes with the start", () => {
+  const name = (component: string) => component || "web"
+  const all = [
+    step("", "wait", "running", 0n, "stop by eve"),
+    started,
+    step("api", "start", "running"),
+    step("api", "start", "retrying", 0n, "podman is away")
+  ]
+  const lines = all.reduce<ReadonlyArray<Parameters<typeof draw>[0]>>((l, e) => advance(l, name, e, 1000) ?? l, [])
+  assert.deepStrictEqual(
+    lines.map((line) => draw(line, at, plain)),
+    ["⠋ api     start       640ms  podman is away", "✓ worker  unchanged"]
+  )
+  const [done] = advance(lines, name, step("api", "start", "done", 900n), 2000) ?? []
+  assert.strictEqual(draw(done as never, at, plain), "✓ api     start       900ms")
+})
+
+it.effect("in a pipe a step that is tried again says so once a reason", () =>
+  Effect.gen(function* () {
+    let err = ""
+    const screen = Layer.succeed(Screen, {
+      out: () => Effect.void,
+      err: (text) =>
+        Effect.sync(() => {
+          err += text
+        }),
+      outIsTty: false,
+      errIsTty: false,
+      canAsk: false,
+      size: Effect.succeed({ columns: 60, rows: 3 }),
+      ask: () => Effect.succeed("")
+    })
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const progress = yield* Progress.make(false)
+        for (const message of ["podman is away", "podman is away", "the disk is full"]) {
+          yield* progress.on("web", step("api", "start", "retrying", 0n, message))
+          yield* progress.on("web", step("worker", "stop", "retrying", 0n, "podman is away"))
+        }
+        yield* progress.on("web", step("api", "start", "done", 900n))
+      })
+    ).pipe(Effect.provide(screen), Effect.provideService(Globals, defaults))
+    assert.deepStrictEqual(err.split("\n"), [
+      "api  start  retrying  podman is away",
+      "worker  stop  retrying  podman is away",
+      "api  start  retrying  the disk is full",
+      "api  start  900ms",
+      ""
+    ])
+  })
+)
+
 it.effect("the live view spins, and is drawn over itself", () =>
   Effect.gen(function* () {
     let err = ""

@@ -1,3 +1,4 @@
+import { basename } from "node:path"
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -9,7 +10,7 @@ import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
-import { NotLoggedIn } from "../../src/services/CliError.ts"
+import { DefinitionNotSaved, NotLoggedIn } from "../../src/services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
 import { Caller } from "../../src/services/Identity.ts"
 import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
@@ -31,6 +32,7 @@ const unary = [
   "startService",
   "restartService",
   "listServices",
+  "listDeployments",
   "getServiceStatus",
   "liveCheck",
   "nodeStatus",
@@ -69,7 +71,10 @@ export const dead = (name: string): AgentClient => {
 
 export interface World {
   readonly agents?: Readonly<Record<string, AgentClient>>
-  readonly definitions?: Readonly<Record<string, string>>
+  /** A map is used as it is, so that a test can change a file meanwhile. */
+  readonly definitions?: Readonly<Record<string, string>> | Map<string, string>
+  /** Why no definition can be written. */
+  readonly unwritable?: string
   readonly token?: string | undefined
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
@@ -105,7 +110,8 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
   Effect.gen(function* () {
     yield* TestClock.setTime(NOW)
     const agents = world.agents ?? {}
-    const files = new Map(Object.entries(world.definitions ?? {}))
+    const given = world.definitions ?? {}
+    const files = given instanceof Map ? given : new Map(Object.entries(given))
     const answers = [...(world.answers ?? [])]
     const questions: Array<string> = []
     let token = "token" in world ? world.token : "t0ken"
@@ -142,8 +148,11 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
         dir: DIR,
         all: Effect.sync(() => [...files.keys()].sort().map(file)),
         find: (service) => Effect.sync(() => (files.has(service) ? Option.some(file(service)) : Option.none())),
-        open: (path) => Effect.sync(() => ({ ...file(path), file: path })),
-        save: (d) => Effect.sync(() => void files.set(d.service, d.text))
+        open: (path) => Effect.sync(() => ({ ...file(files.has(path) ? path : basename(path, ".toml")), file: path })),
+        save: (d) =>
+          world.unwritable === undefined
+            ? Effect.sync(() => void files.set(d.service, d.text))
+            : new DefinitionNotSaved({ file: d.file, why: world.unwritable })
       }),
       Layer.succeed(Mcias, {
         login: (c) => Effect.fail(new LoginRefused({ username: c.username })),

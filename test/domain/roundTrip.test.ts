@@ -99,6 +99,30 @@ describe("a spec comes through whole", () => {
     fc.assert(fc.property(specs, (spec) => assert.deepStrictEqual(overTheWire(spec), spec)))
   })
 
+  it("what a message leaves out has the definition's default, and zero is not left out", () => {
+    const health = { tcp: true, port: 1 }
+    const image = "docker.io/library/x:1"
+    const left = create(ServiceSpecSchema, {
+      name: "a",
+      components: [{ name: "a", image, health: { probe: { case: "tcp", value: true }, port: "1" } }]
+    })
+    const read = Either.getOrThrow(fromProto(fromBinary(ServiceSpecSchema, toBinary(ServiceSpecSchema, left))))
+    assert.deepStrictEqual(read, decode({ name: "a", components: [{ name: "a", image, health }] }))
+
+    const [component] = left.components
+    assert.isDefined(component?.health)
+    left.active = false
+    component.settleMs = 0n
+    const still = Either.getOrThrow(fromProto(left))
+    assert.deepStrictEqual([still.active, still.components[0].settle], [false, 0])
+    component.health.retries = 0
+    const refused = Either.getOrThrow(Either.flip(fromProto(left)))
+    assert.deepStrictEqual(
+      refused.map((v) => v.path.join(".")),
+      ["components.0.health.retries"]
+    )
+  })
+
   it("over the registry's and the label's canonical text and back", () => {
     fc.assert(
       fc.property(specs, (spec) => {

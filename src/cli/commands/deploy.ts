@@ -1,8 +1,10 @@
 import { Command, Options } from "@effect/cli"
-import { Effect, Option } from "effect"
+import { Effect, Either, Option } from "effect"
+import { ExitWith } from "../../services/CliError.ts"
+import { checkReference, chooseImage, keepImage } from "../chosenImage.ts"
 import { load, selection } from "../definitions.ts"
 import { deployOne } from "../deployOne.ts"
-import type { CliFailure } from "../errors.ts"
+import { type CliFailure, Exit } from "../errors.ts"
 import * as Json from "../json.ts"
 import { answer, warn } from "../output.ts"
 import { planAll } from "../planAll.ts"
@@ -20,31 +22,49 @@ const options = {
     Options.withDescription("a definition outside the folder")
   ),
   dryRun: Options.boolean("dry-run").pipe(Options.withDescription("show the plan only")),
-  force: Options.boolean("force").pipe(Options.withDescription("replace what is unchanged, too")),
+  force: Options.boolean("force").pipe(
+    Options.withDescription("replace what is unchanged too, and what was rolled back from")
+  ),
   pull: Options.boolean("pull").pipe(Options.withDescription("ask the image registry for newer images")),
-  noWait: Options.boolean("no-wait").pipe(Options.withDescription("do not wait until all is ready"))
+  image: Options.text("image").pipe(
+    Options.withPseudoName("REF"),
+    Options.optional,
+    Options.withDescription("this image for one component; once it runs, the file says so")
+  ),
+  noWait: Options.boolean("no-wait").pipe(Options.withDescription("do not wait until all is ready")),
+  wait: Options.boolean("wait").pipe(Options.withDescription("wait while another act on the service is under way"))
 }
 
 export const deploy = Command.make(
   "deploy",
   { targets: Target.any, ...options },
-  Effect.fn("cli.deploy")(function* ({ all, dryRun, file, force, noWait, pull, targets }) {
+  Effect.fn("cli.deploy")(function* ({ all, dryRun, file, force, image, noWait, pull, targets, wait }) {
+    const reference = Option.getOrUndefined(image)
+    if (reference !== undefined) yield* checkReference(reference)
     const chosen = yield* selection({ targets, all, file: Option.getOrUndefined(file) })
-    const loaded = yield* load(chosen)
+    const defined = yield* load(chosen)
+    const other = reference === undefined ? undefined : yield* chooseImage(chosen, defined, reference)
+    const loaded = other?.loaded ?? defined
     if (dryRun) return yield* planAll(loaded, { force, exitCode: false })
-    for (const text of new Set(loaded.flatMap((l) => l.warnings))) yield* warn(text)
+    const known = new Set(loaded.flatMap((l) => l.warnings))
+    for (const text of known) yield* warn(text)
+    const flags = { force, pull, noWait, waitForLock: wait, respectPin: all && !force }
     const results = yield* Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress.make(loaded.length > 1)
-        return yield* Effect.forEach(loaded, (item) => deployOne(item, { force, pull, noWait }, progress), {
-          concurrency: "unbounded"
-        })
+        return yield* Effect.forEach(loaded, (item) => deployOne(item, flags, progress), { concurrency: "unbounded" })
       })
     )
-    const known = new Set(loaded.flatMap((l) => l.warnings))
     for (const text of new Set(results.flatMap((r) => r.view.warnings))) if (!known.has(text)) yield* warn(text)
     const services = results.map((r) => r.view)
-    yield* answer(Json.Deploy, { services }, (look) => renderDeploy(services, look))
-    yield* failAll<CliFailure>(results.flatMap((r) => (r.failure === undefined ? [] : [r.failure])))
+    const state = services[0]?.state
+    const kept = yield* Effect.either(
+      other === undefined || state === undefined ? Effect.succeed(null) : keepImage(other, state)
+    )
+    const edited_files = Either.isRight(kept) && kept.right !== null ? [kept.right] : []
+    yield* answer(Json.Deploy, { services, edited_files }, (look) => renderDeploy(services, look))
+    const failures = results.flatMap((r) => (r.failure === undefined ? [] : [r.failure]))
+    yield* failAll<CliFailure>([...failures, ...(Either.isLeft(kept) ? [kept.left] : [])])
+    if (services.some((s) => s.state === "pinned")) yield* new ExitWith({ exitCode: Exit.changes })
   })
 ).pipe(Command.withDescription("Bring services to their definitions"))

@@ -18,7 +18,12 @@ const render = (components: ReadonlyArray<Json.Running>, silent: Silent, look: L
         c.service,
         c.component,
         c.node,
-        rows.stateCell(c.state, { desired: c.desired, exitCode: c.exit_code, health: c.health }),
+        rows.stateCell(c.state, {
+          desired: c.desired,
+          exitCode: c.exit_code,
+          health: c.health,
+          restartsIn: rows.restartsIn(c.restart_at, look.now)
+        }),
         c.version,
         c.uptime_ms === null ? "" : uptime(c.uptime_ms),
         c.ports.join(" "),

@@ -31,7 +31,12 @@ const renderService = (s: Json.StatusService, look: Look): ReadonlyArray<string>
       s.components.map((c) => [
         c.component,
         c.desired,
-        rows.stateCell(c.observed, { desired: c.desired, exitCode: c.exit_code, health: c.health }),
+        rows.stateCell(c.observed, {
+          desired: c.desired,
+          exitCode: c.exit_code,
+          health: c.health,
+          restartsIn: rows.restartsIn(c.restart_at, look.now)
+        }),
         c.running_version !== null && c.running_version !== c.version
           ? `${c.running_version}, not ${c.version}`
           : c.version,

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mcp/v1/mcp.proto.
  */
 export const file_mcp_v1_mcp: GenFile = /*@__PURE__*/
-  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IrUBCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSEwoLaW50ZXJ2YWxfbXMYBSABKAQSEgoKdGltZW91dF9tcxgGIAEoBBIPCgdyZXRyaWVzGAcgASgNEhcKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEIHCgVwcm9iZSIXCgdDb21tYW5kEgwKBGFyZ3YYASADKAkiugMKDUNvbXBvbmVudFNwZWMSDAoEbmFtZRgBIAEoCRINCgVpbWFnZRgCIAEoCRIPCgduZXR3b3JrGAMgASgJEgwKBHVzZXIYBCABKAkSDwoHcmVzdGFydBgFIAEoCRINCgVwb3J0cxgGIAMoCRIPCgd2b2x1bWVzGAcgAygJEgsKA2NtZBgIIAMoCRIhCgZyb3V0ZXMYCSADKAsyES5tY3AudjEuUm91dGVTcGVjEgsKA2VudhgKIAMoCRISCgplbnRyeXBvaW50GAsgAygJEg8KB3NlY3JldHMYDCADKAkSGQoMbWVtb3J5X2J5dGVzGA0gASgESACIAQESEQoEY3B1cxgOIAEoAUgBiAEBEhIKCmRlcGVuZHNfb24YDyADKAkSFwoPc3RvcF90aW1lb3V0X21zGBAgASgEEhgKEGRyYWluX3RpbWVvdXRfbXMYESABKAQSEQoJc2V0dGxlX21zGBIgASgEEhQKDHVwZGF0ZV9vcmRlchgTIAEoCRIiCgZoZWFsdGgYFCABKAsyEi5tY3AudjEuSGVhbHRoU3BlY0IPCg1fbWVtb3J5X2J5dGVzQgcKBV9jcHVzIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSK6AgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRIOCgZhY3RpdmUYAiABKAgSKQoKY29tcG9uZW50cxgDIAMoCzIVLm1jcC52MS5Db21wb25lbnRTcGVjEhQKB2NvbW1lbnQYBCABKAlIAIgBARIMCgR0aWVyGAUgASgJEgwKBG5vZGUYBiABKAkSJgoIc25hcHNob3QYByABKAsyFC5tY3AudjEuU25hcHNob3RTcGVjEgwKBHBhdGgYCCABKAkSOgoMYnVpbGRfaW1hZ2VzGAkgAygLMiQubWNwLnYxLlNlcnZpY2VTcGVjLkJ1aWxkSW1hZ2VzRW50cnkaMgoQQnVpbGRJbWFnZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgoKCF9jb21tZW50IosBCg1EZXBsb3lSZXF1ZXN0EiEKBHNwZWMYASABKAsyEy5tY3AudjEuU2VydmljZVNwZWMSEgoKY29tcG9uZW50cxgCIAMoCRINCgVmb3JjZRgDIAEoCBIMCgRwdWxsGAQgASgIEg8KB25vX3dhaXQYBSABKAgSFQoNd2FpdF9mb3JfbG9jaxgGIAEoCCLhAQoORGVwbG95UmVzcG9uc2USKAoHc3RhcnRlZBgBIAEoCzIVLm1jcC52MS5EZXBsb3lTdGFydGVkSAASJAoEc3RlcBgCIAEoCzIULm1jcC52MS5TdGVwUHJvZ3Jlc3NIABIkCgRwdWxsGAMgASgLMhQubWNwLnYxLlB1bGxQcm9ncmVzc0gAEigKB3dhcm5pbmcYBCABKAsyFS5tY3AudjEuRGVwbG95V2FybmluZ0gAEiYKBnJlc3VsdBgPIAEoCzIULm1jcC52MS5EZXBsb3lSZXN1bHRIAEIHCgVldmVudCJICg1EZXBsb3lTdGFydGVkEhIKCmRlcGxveW1lbnQYASABKAkSIwoEcGxhbhgCIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuImQKDFN0ZXBQcm9ncmVzcxIRCgljb21wb25lbnQYASABKAkSDAoEc3RlcBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhMKC2R1cmF0aW9uX21zGAUgASgEIkEKDFB1bGxQcm9ncmVzcxIRCgljb21wb25lbnQYASABKAkSDQoFaW1hZ2UYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSIzCg1EZXBsb3lXYXJuaW5nEhEKCWNvbXBvbmVudBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIpUBCg9Db21wb25lbnRSZXN1bHQSEQoJY29tcG9uZW50GAEgASgJEh4KBmFjdGlvbhgCIAEoDjIOLm1jcC52MS5BY3Rpb24SEgoKZnJvbV9pbWFnZRgDIAEoCRIQCgh0b19pbWFnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBBIUCgxjb250YWluZXJfaWQYBiABKAkiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIhUKE0xpc3RTZXJ2aWNlc1JlcXVlc3QiPQoUTGlzdFNlcnZpY2VzUmVzcG9uc2USJQoIc2VydmljZXMYASADKAsyEy5tY3AudjEuU2VydmljZUluZm8ijAEKC1NlcnZpY2VJbmZvEgwKBG5hbWUYASABKAkSJQoHZGVzaXJlZBgCIAEoDjIULm1jcC52MS5EZXNpcmVkU3RhdGUSDwoHY29tbWVudBgDIAEoCRIpCgpjb21wb25lbnRzGAQgAygLMhUubWNwLnYxLkNvbXBvbmVudEluZm8SDAoEbm9kZRgFIAEoCSLlAQoNQ29tcG9uZW50SW5mbxIMCgRuYW1lGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRIlCgdkZXNpcmVkGAMgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRInCghvYnNlcnZlZBgEIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlEg0KBWltYWdlGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSEgoKZ2VuZXJhdGlvbhgHIAEoBBIvCgtvYnNlcnZlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiKgoXR2V0U2VydmljZVN0YXR1c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USJwoIc2VydmljZXMYASADKAsyFS5tY3AudjEuU2VydmljZVN0YXR1cyKEAQoNU2VydmljZVN0YXR1cxIhCgRpbmZvGAEgASgLMhMubWNwLnYxLlNlcnZpY2VJbmZvEiMKBGxpdmUYAiADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudBIrCgtkZXBsb3ltZW50cxgDIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbyKqAQoORGVwbG95bWVudEluZm8SCgoCaWQYASABKAkSDQoFc3RhdGUYAiABKAkSDQoFYWN0b3IYAyABKAkSLgoKc3RhcnRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAYgASgJIiMKEExpdmVDaGVja1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSI+ChFMaXZlQ2hlY2tSZXNwb25zZRIpCgpjb21wb25lbnRzGAEgAygLMhUubWNwLnYxLkxpdmVDb21wb25lbnQi4gIKDUxpdmVDb21wb25lbnQSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSEQoJY29udGFpbmVyGAMgASgJEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXN0YXJ0cxgIIAEoDRINCgVwb3J0cxgJIAMoCRIWCglleGl0X2NvZGUYCiABKAVIAIgBARIlCgdkZXNpcmVkGAsgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIOCgZoZWFsdGgYDCABKAkSFAoMY29udGFpbmVyX2lkGA0gASgJEg0KBWRyaWZ0GA4gAygJQgwKCl9leGl0X2NvZGUiiAEKC0xvZ3NSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmZvbGxvdxgDIAEoCBIRCgR0YWlsGAQgASgNSACIAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV90YWlsImcKDExvZ3NSZXNwb25zZRIRCgljb21wb25lbnQYASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnN0cmVhbRgDIAEoCRIMCgRsaW5lGAQgASgJIhMKEU5vZGVTdGF0dXNSZXF1ZXN0Is0CChJOb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBGFyY2gYAyABKAkSDAoEcm9sZRgEIAEoCRIQCghzZXJ2aWNlcxgFIAEoDRIaChJjb250YWluZXJzX3J1bm5pbmcYBiABKA0SJgoHcnVudGltZRgHIAEoCzIVLm1jcC52MS5SdW50aW1lU3RhdHVzEi4KCnN0YXJ0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGNwdXMYCSABKA0SGgoSbWVtb3J5X3RvdGFsX2J5dGVzGAogASgEEhkKEW1lbW9yeV91c2VkX2J5dGVzGAsgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYDCABKAQSFwoPZGlza191c2VkX2J5dGVzGA0gASgEIkIKDVJ1bnRpbWVTdGF0dXMSEQoJYXZhaWxhYmxlGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSDQoFZXJyb3IYAyABKAkiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IiQKE0hlYWx0aENoZWNrUmVzcG9uc2USDQoFc3RhdGUYASABKAkqfQoMRGVzaXJlZFN0YXRlEh0KGURFU0lSRURfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVERVNJUkVEX1NUQVRFX1JVTk5JTkcQARIZChVERVNJUkVEX1NUQVRFX1NUT1BQRUQQAhIYChRERVNJUkVEX1NUQVRFX0lHTk9SRRADKtgBCg1PYnNlcnZlZFN0YXRlEh4KGk9CU0VSVkVEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWT0JTRVJWRURfU1RBVEVfUlVOTklORxABEhoKFk9CU0VSVkVEX1NUQVRFX1NUT1BQRUQQAhIZChVPQlNFUlZFRF9TVEFURV9FWElURUQQAxIcChhPQlNFUlZFRF9TVEFURV9VTkhFQUxUSFkQBBIaChZPQlNFUlZFRF9TVEFURV9SRU1PVkVEEAUSGgoWT0JTRVJWRURfU1RBVEVfVU5LTk9XThAGKpMBCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEQoNQUNUSU9OX0NSRUFURRABEhIKDkFDVElPTl9SRVBMQUNFEAISEAoMQUNUSU9OX1NUQVJUEAMSFAoQQUNUSU9OX1VOQ0hBTkdFRBAEEhEKDUFDVElPTl9PUlBIQU4QBRIPCgtBQ1RJT05fU1RPUBAGMt0GCg9NY3BBZ2VudFNlcnZpY2USOQoGRGVwbG95EhUubWNwLnYxLkRlcGxveVJlcXVlc3QaFi5tY3AudjEuRGVwbG95UmVzcG9uc2UwARIxCgRQbGFuEhMubWNwLnYxLlBsYW5SZXF1ZXN0GhQubWNwLnYxLlBsYW5SZXNwb25zZRJSCg9VbmRlcGxveVNlcnZpY2USHi5tY3AudjEuVW5kZXBsb3lTZXJ2aWNlUmVxdWVzdBofLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXNwb25zZRJGCgtTdG9wU2VydmljZRIaLm1jcC52MS5TdG9wU2VydmljZVJlcXVlc3QaGy5tY3AudjEuU3RvcFNlcnZpY2VSZXNwb25zZRJJCgxTdGFydFNlcnZpY2USGy5tY3AudjEuU3RhcnRTZXJ2aWNlUmVxdWVzdBocLm1jcC52MS5TdGFydFNlcnZpY2VSZXNwb25zZRJPCg5SZXN0YXJ0U2VydmljZRIdLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlcXVlc3QaHi5tY3AudjEuUmVzdGFydFNlcnZpY2VSZXNwb25zZRJJCgxMaXN0U2VydmljZXMSGy5tY3AudjEuTGlzdFNlcnZpY2VzUmVxdWVzdBocLm1jcC52MS5MaXN0U2VydmljZXNSZXNwb25zZRJVChBHZXRTZXJ2aWNlU3RhdHVzEh8ubWNwLnYxLkdldFNlcnZpY2VTdGF0dXNSZXF1ZXN0GiAubWNwLnYxLkdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRJACglMaXZlQ2hlY2sSGC5tY3AudjEuTGl2ZUNoZWNrUmVxdWVzdBoZLm1jcC52MS5MaXZlQ2hlY2tSZXNwb25zZRIzCgRMb2dzEhMubWNwLnYxLkxvZ3NSZXF1ZXN0GhQubWNwLnYxLkxvZ3NSZXNwb25zZTABEkMKCk5vZGVTdGF0dXMSGS5tY3AudjEuTm9kZVN0YXR1c1JlcXVlc3QaGi5tY3AudjEuTm9kZVN0YXR1c1Jlc3BvbnNlEkYKC0hlYWx0aENoZWNrEhoubWNwLnYxLkhlYWx0aENoZWNrUmVxdWVzdBobLm1jcC52MS5IZWFsdGhDaGVja1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSKVAQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJIsEBCgxEZXBsb3lSZXN1bHQSEgoKZGVwbG95bWVudBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIrCgpjb21wb25lbnRzGAMgAygLMhcubWNwLnYxLkNvbXBvbmVudFJlc3VsdBITCgtkdXJhdGlvbl9tcxgEIAEoBBImCgdmYWlsdXJlGAUgASgLMhUubWNwLnYxLkRlcGxveUZhaWx1cmUSJAoFYWZ0ZXIYBiADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCJpCg1EZXBsb3lGYWlsdXJlEhEKCWNvbXBvbmVudBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCgluZXh0X3N0ZXAYBCABKAkSEQoJbGFzdF9sb2dzGAUgAygJIlMKC1BsYW5SZXF1ZXN0EiEKBHNwZWMYASABKAsyEy5tY3AudjEuU2VydmljZVNwZWMSEgoKY29tcG9uZW50cxgCIAMoCRINCgVmb3JjZRgDIAEoCCKbAQoNQ29tcG9uZW50UGxhbhIRCgljb21wb25lbnQYASABKAkSHgoGYWN0aW9uGAIgASgOMg4ubWNwLnYxLkFjdGlvbhISCgpmcm9tX2ltYWdlGAMgASgJEhAKCHRvX2ltYWdlGAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5tY3AudjEuRmllbGRDaGFuZ2USCwoDd2h5GAYgASgJIjYKC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiSwoMUGxhblJlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbhIQCgh3YXJuaW5ncxgCIAMoCSIpChZVbmRlcGxveVNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiKgoXVW5kZXBsb3lTZXJ2aWNlUmVzcG9uc2USDwoHcmVtb3ZlZBgBIAMoCSI4ChJTdG9wU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiQwoTU3RvcFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiOQoTU3RhcnRTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJEChRTdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiOwoVUmVzdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkYKFlJlc3RhcnRTZXJ2aWNlUmVzcG9uc2USLAoKY29tcG9uZW50cxgBIAMoCzIYLm1jcC52MS5Db21wb25lbnRPdXRjb21lIl8KEENvbXBvbmVudE91dGNvbWUSEQoJY29tcG9uZW50GAEgASgJEg8KB2NoYW5nZWQYAiABKAgSJwoIb2JzZXJ2ZWQYAyABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZSJdChZSb2xsYmFja1NlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSCgoCdG8YAiABKAkSDwoHbm9fd2FpdBgDIAEoCBIVCg13YWl0X2Zvcl9sb2NrGAQgASgIImsKF1JvbGxiYWNrU2VydmljZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYubWNwLnYxLkRlcGxveVJlc3BvbnNlEiYKBnRhcmdldBgCIAEoCzIWLm1jcC52MS5Sb2xsYmFja1RhcmdldCJeCg5Sb2xsYmFja1RhcmdldBISCgpkZXBsb3ltZW50GAEgASgJEhMKC29ubHlfaW1hZ2VzGAIgASgIEiMKBmltYWdlcxgDIAMoCzITLm1jcC52MS5JbWFnZUNoYW5nZSI6CgtJbWFnZUNoYW5nZRIRCgljb21wb25lbnQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJcChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSDQoFbGltaXQYAiABKA0SEQoJZGlmZl9mcm9tGAMgASgJEg8KB2RpZmZfdG8YBCABKAkiawoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USKwoLZGVwbG95bWVudHMYASADKAsyFi5tY3AudjEuRGVwbG95bWVudEluZm8SIwoEZGlmZhgCIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuIhUKE0xpc3RTZXJ2aWNlc1JlcXVlc3QiPQoUTGlzdFNlcnZpY2VzUmVzcG9uc2USJQoIc2VydmljZXMYASADKAsyEy5tY3AudjEuU2VydmljZUluZm8ijAEKC1NlcnZpY2VJbmZvEgwKBG5hbWUYASABKAkSJQoHZGVzaXJlZBgCIAEoDjIULm1jcC52MS5EZXNpcmVkU3RhdGUSDwoHY29tbWVudBgDIAEoCRIpCgpjb21wb25lbnRzGAQgAygLMhUubWNwLnYxLkNvbXBvbmVudEluZm8SDAoEbm9kZRgFIAEoCSLlAQoNQ29tcG9uZW50SW5mbxIMCgRuYW1lGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRIlCgdkZXNpcmVkGAMgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRInCghvYnNlcnZlZBgEIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlEg0KBWltYWdlGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSEgoKZ2VuZXJhdGlvbhgHIAEoBBIvCgtvYnNlcnZlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiKgoXR2V0U2VydmljZVN0YXR1c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USJwoIc2VydmljZXMYASADKAsyFS5tY3AudjEuU2VydmljZVN0YXR1cyKEAQoNU2VydmljZVN0YXR1cxIhCgRpbmZvGAEgASgLMhMubWNwLnYxLlNlcnZpY2VJbmZvEiMKBGxpdmUYAiADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudBIrCgtkZXBsb3ltZW50cxgDIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbyL4AgoORGVwbG95bWVudEluZm8SCgoCaWQYASABKAkSDQoFc3RhdGUYAiABKAkSDQoFYWN0b3IYAyABKAkSLgoKc3RhcnRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAYgASgJEgwKBGtpbmQYByABKAkSEwoLcm9sbGJhY2tfdG8YCCABKAkSKQoHY2hhbmdlcxgJIAMoCzIYLm1jcC52MS5EZXBsb3ltZW50Q2hhbmdlEg8KB2N1cnJlbnQYCiABKAgSEwoLaW1hZ2VzX2tlcHQYCyABKAgSDgoGcmVhc29uGAwgASgJEhEKCWxhc3RfbG9ncxgNIAMoCRIOCgZwaW5uZWQYDiABKAgSEQoJY29tcG9uZW50GA8gASgJEhIKCmxhc3RfZXJyb3IYECABKAkiawoQRGVwbG95bWVudENoYW5nZRIRCgljb21wb25lbnQYASABKAkSHgoGYWN0aW9uGAIgASgOMg4ubWNwLnYxLkFjdGlvbhISCgpmcm9tX2ltYWdlGAMgASgJEhAKCHRvX2ltYWdlGAQgASgJIiMKEExpdmVDaGVja1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSI+ChFMaXZlQ2hlY2tSZXNwb25zZRIpCgpjb21wb25lbnRzGAEgAygLMhUubWNwLnYxLkxpdmVDb21wb25lbnQikgMKDUxpdmVDb21wb25lbnQSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSEQoJY29udGFpbmVyGAMgASgJEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXN0YXJ0cxgIIAEoDRINCgVwb3J0cxgJIAMoCRIWCglleGl0X2NvZGUYCiABKAVIAIgBARIlCgdkZXNpcmVkGAsgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIOCgZoZWFsdGgYDCABKAkSFAoMY29udGFpbmVyX2lkGA0gASgJEg0KBWRyaWZ0GA4gAygJEi4KCnJlc3RhcnRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiiAEKC0xvZ3NSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmZvbGxvdxgDIAEoCBIRCgR0YWlsGAQgASgNSACIAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV90YWlsImcKDExvZ3NSZXNwb25zZRIRCgljb21wb25lbnQYASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnN0cmVhbRgDIAEoCRIMCgRsaW5lGAQgASgJIhMKEU5vZGVTdGF0dXNSZXF1ZXN0Is0CChJOb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBGFyY2gYAyABKAkSDAoEcm9sZRgEIAEoCRIQCghzZXJ2aWNlcxgFIAEoDRIaChJjb250YWluZXJzX3J1bm5pbmcYBiABKA0SJgoHcnVudGltZRgHIAEoCzIVLm1jcC52MS5SdW50aW1lU3RhdHVzEi4KCnN0YXJ0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGNwdXMYCSABKA0SGgoSbWVtb3J5X3RvdGFsX2J5dGVzGAogASgEEhkKEW1lbW9yeV91c2VkX2J5dGVzGAsgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYDCABKAQSFwoPZGlza191c2VkX2J5dGVzGA0gASgEIkIKDVJ1bnRpbWVTdGF0dXMSEQoJYXZhaWxhYmxlGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSDQoFZXJyb3IYAyABKAkiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IiQKE0hlYWx0aENoZWNrUmVzcG9uc2USDQoFc3RhdGUYASABKAkqfQoMRGVzaXJlZFN0YXRlEh0KGURFU0lSRURfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVERVNJUkVEX1NUQVRFX1JVTk5JTkcQARIZChVERVNJUkVEX1NUQVRFX1NUT1BQRUQQAhIYChRERVNJUkVEX1NUQVRFX0lHTk9SRRADKtgBCg1PYnNlcnZlZFN0YXRlEh4KGk9CU0VSVkVEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWT0JTRVJWRURfU1RBVEVfUlVOTklORxABEhoKFk9CU0VSVkVEX1NUQVRFX1NUT1BQRUQQAhIZChVPQlNFUlZFRF9TVEFURV9FWElURUQQAxIcChhPQlNFUlZFRF9TVEFURV9VTkhFQUxUSFkQBBIaChZPQlNFUlZFRF9TVEFURV9SRU1PVkVEEAUSGgoWT0JTRVJWRURfU1RBVEVfVU5LTk9XThAGKpMBCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEQoNQUNUSU9OX0NSRUFURRABEhIKDkFDVElPTl9SRVBMQUNFEAISEAoMQUNUSU9OX1NUQVJUEAMSFAoQQUNUSU9OX1VOQ0hBTkdFRBAEEhEKDUFDVElPTl9PUlBIQU4QBRIPCgtBQ1RJT05fU1RPUBAGMocICg9NY3BBZ2VudFNlcnZpY2USOQoGRGVwbG95EhUubWNwLnYxLkRlcGxveVJlcXVlc3QaFi5tY3AudjEuRGVwbG95UmVzcG9uc2UwARIxCgRQbGFuEhMubWNwLnYxLlBsYW5SZXF1ZXN0GhQubWNwLnYxLlBsYW5SZXNwb25zZRJSCg9VbmRlcGxveVNlcnZpY2USHi5tY3AudjEuVW5kZXBsb3lTZXJ2aWNlUmVxdWVzdBofLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXNwb25zZRJGCgtTdG9wU2VydmljZRIaLm1jcC52MS5TdG9wU2VydmljZVJlcXVlc3QaGy5tY3AudjEuU3RvcFNlcnZpY2VSZXNwb25zZRJJCgxTdGFydFNlcnZpY2USGy5tY3AudjEuU3RhcnRTZXJ2aWNlUmVxdWVzdBocLm1jcC52MS5TdGFydFNlcnZpY2VSZXNwb25zZRJPCg5SZXN0YXJ0U2VydmljZRIdLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlcXVlc3QaHi5tY3AudjEuUmVzdGFydFNlcnZpY2VSZXNwb25zZRJUCg9Sb2xsYmFja1NlcnZpY2USHi5tY3AudjEuUm9sbGJhY2tTZXJ2aWNlUmVxdWVzdBofLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXNwb25zZTABElIKD0xpc3REZXBsb3ltZW50cxIeLm1jcC52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0Gh8ubWNwLnYxLkxpc3REZXBsb3ltZW50c1Jlc3BvbnNlEkkKDExpc3RTZXJ2aWNlcxIbLm1jcC52MS5MaXN0U2VydmljZXNSZXF1ZXN0GhwubWNwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlElUKEEdldFNlcnZpY2VTdGF0dXMSHy5tY3AudjEuR2V0U2VydmljZVN0YXR1c1JlcXVlc3QaIC5tY3AudjEuR2V0U2VydmljZVN0YXR1c1Jlc3BvbnNlEkAKCUxpdmVDaGVjaxIYLm1jcC52MS5MaXZlQ2hlY2tSZXF1ZXN0GhkubWNwLnYxLkxpdmVDaGVja1Jlc3BvbnNlEjMKBExvZ3MSEy5tY3AudjEuTG9nc1JlcXVlc3QaFC5tY3AudjEuTG9nc1Jlc3BvbnNlMAESQwoKTm9kZVN0YXR1cxIZLm1jcC52MS5Ob2RlU3RhdHVzUmVxdWVzdBoaLm1jcC52MS5Ob2RlU3RhdHVzUmVzcG9uc2USRgoLSGVhbHRoQ2hlY2sSGi5tY3AudjEuSGVhbHRoQ2hlY2tSZXF1ZXN0GhsubWNwLnYxLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message mcp.v1.RouteSpec
@@ -98,24 +98,24 @@ export type HealthSpec = Message<"mcp.v1.HealthSpec"> & {
   port: string;
 
   /**
-   * @generated from field: uint64 interval_ms = 5;
+   * @generated from field: optional uint64 interval_ms = 5;
    */
-  intervalMs: bigint;
+  intervalMs?: bigint | undefined;
 
   /**
-   * @generated from field: uint64 timeout_ms = 6;
+   * @generated from field: optional uint64 timeout_ms = 6;
    */
-  timeoutMs: bigint;
+  timeoutMs?: bigint | undefined;
 
   /**
-   * @generated from field: uint32 retries = 7;
+   * @generated from field: optional uint32 retries = 7;
    */
-  retries: number;
+  retries?: number | undefined;
 
   /**
-   * @generated from field: uint64 start_period_ms = 8;
+   * @generated from field: optional uint64 start_period_ms = 8;
    */
-  startPeriodMs: bigint;
+  startPeriodMs?: bigint | undefined;
 };
 
 /**
@@ -232,19 +232,19 @@ export type ComponentSpec = Message<"mcp.v1.ComponentSpec"> & {
   dependsOn: string[];
 
   /**
-   * @generated from field: uint64 stop_timeout_ms = 16;
+   * @generated from field: optional uint64 stop_timeout_ms = 16;
    */
-  stopTimeoutMs: bigint;
+  stopTimeoutMs?: bigint | undefined;
 
   /**
-   * @generated from field: uint64 drain_timeout_ms = 17;
+   * @generated from field: optional uint64 drain_timeout_ms = 17;
    */
-  drainTimeoutMs: bigint;
+  drainTimeoutMs?: bigint | undefined;
 
   /**
-   * @generated from field: uint64 settle_ms = 18;
+   * @generated from field: optional uint64 settle_ms = 18;
    */
-  settleMs: bigint;
+  settleMs?: bigint | undefined;
 
   /**
    * "start-first", "stop-first" or empty
@@ -310,9 +310,11 @@ export type ServiceSpec = Message<"mcp.v1.ServiceSpec"> & {
   name: string;
 
   /**
-   * @generated from field: bool active = 2;
+   * what is left out here and below has a definition's default
+   *
+   * @generated from field: optional bool active = 2;
    */
-  active: boolean;
+  active?: boolean | undefined;
 
   /**
    * @generated from field: repeated mcp.v1.ComponentSpec components = 3;
@@ -389,11 +391,18 @@ export type DeployRequest = Message<"mcp.v1.DeployRequest"> & {
   noWait: boolean;
 
   /**
-   * later
+   * waits while another act is under way
    *
    * @generated from field: bool wait_for_lock = 6;
    */
   waitForLock: boolean;
+
+  /**
+   * skips a definition that was rolled back from
+   *
+   * @generated from field: bool respect_pin = 7;
+   */
+  respectPin: boolean;
 };
 
 /**
@@ -486,14 +495,14 @@ export type StepProgress = Message<"mcp.v1.StepProgress"> & {
   component: string;
 
   /**
-   * pull, create, stop, start, ready, remove, roll back
+   * pull, ports, create, stop, start, ready, routes, drain, remove, roll back
    *
    * @generated from field: string step = 2;
    */
   step: string;
 
   /**
-   * running, done, failed
+   * running, done, failed, retrying
    *
    * @generated from field: string state = 3;
    */
@@ -618,7 +627,7 @@ export type DeployResult = Message<"mcp.v1.DeployResult"> & {
   deployment: string;
 
   /**
-   * succeeded, rolled_back
+   * starting, succeeded, rolled_back, pinned
    *
    * @generated from field: string state = 2;
    */
@@ -994,6 +1003,180 @@ export const ComponentOutcomeSchema: GenMessage<ComponentOutcome> = /*@__PURE__*
   messageDesc(file_mcp_v1_mcp, 27);
 
 /**
+ * @generated from message mcp.v1.RollbackServiceRequest
+ */
+export type RollbackServiceRequest = Message<"mcp.v1.RollbackServiceRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * a deployment; empty: the revision before
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * @generated from field: bool no_wait = 3;
+   */
+  noWait: boolean;
+
+  /**
+   * @generated from field: bool wait_for_lock = 4;
+   */
+  waitForLock: boolean;
+};
+
+/**
+ * Describes the message mcp.v1.RollbackServiceRequest.
+ * Use `create(RollbackServiceRequestSchema)` to create a new message.
+ */
+export const RollbackServiceRequestSchema: GenMessage<RollbackServiceRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 28);
+
+/**
+ * @generated from message mcp.v1.RollbackServiceResponse
+ */
+export type RollbackServiceResponse = Message<"mcp.v1.RollbackServiceResponse"> & {
+  /**
+   * @generated from field: mcp.v1.DeployResponse progress = 1;
+   */
+  progress?: DeployResponse | undefined;
+
+  /**
+   * set in the first message alone
+   *
+   * @generated from field: mcp.v1.RollbackTarget target = 2;
+   */
+  target?: RollbackTarget | undefined;
+};
+
+/**
+ * Describes the message mcp.v1.RollbackServiceResponse.
+ * Use `create(RollbackServiceResponseSchema)` to create a new message.
+ */
+export const RollbackServiceResponseSchema: GenMessage<RollbackServiceResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 29);
+
+/**
+ * @generated from message mcp.v1.RollbackTarget
+ */
+export type RollbackTarget = Message<"mcp.v1.RollbackTarget"> & {
+  /**
+   * @generated from field: string deployment = 1;
+   */
+  deployment: string;
+
+  /**
+   * nothing else differs: the definition can follow by its image lines
+   *
+   * @generated from field: bool only_images = 2;
+   */
+  onlyImages: boolean;
+
+  /**
+   * @generated from field: repeated mcp.v1.ImageChange images = 3;
+   */
+  images: ImageChange[];
+};
+
+/**
+ * Describes the message mcp.v1.RollbackTarget.
+ * Use `create(RollbackTargetSchema)` to create a new message.
+ */
+export const RollbackTargetSchema: GenMessage<RollbackTarget> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 30);
+
+/**
+ * @generated from message mcp.v1.ImageChange
+ */
+export type ImageChange = Message<"mcp.v1.ImageChange"> & {
+  /**
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 3;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message mcp.v1.ImageChange.
+ * Use `create(ImageChangeSchema)` to create a new message.
+ */
+export const ImageChangeSchema: GenMessage<ImageChange> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 31);
+
+/**
+ * @generated from message mcp.v1.ListDeploymentsRequest
+ */
+export type ListDeploymentsRequest = Message<"mcp.v1.ListDeploymentsRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * 0: 20
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+
+  /**
+   * deployments to compare; both or none
+   *
+   * @generated from field: string diff_from = 3;
+   */
+  diffFrom: string;
+
+  /**
+   * @generated from field: string diff_to = 4;
+   */
+  diffTo: string;
+};
+
+/**
+ * Describes the message mcp.v1.ListDeploymentsRequest.
+ * Use `create(ListDeploymentsRequestSchema)` to create a new message.
+ */
+export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 32);
+
+/**
+ * @generated from message mcp.v1.ListDeploymentsResponse
+ */
+export type ListDeploymentsResponse = Message<"mcp.v1.ListDeploymentsResponse"> & {
+  /**
+   * newest first
+   *
+   * @generated from field: repeated mcp.v1.DeploymentInfo deployments = 1;
+   */
+  deployments: DeploymentInfo[];
+
+  /**
+   * @generated from field: repeated mcp.v1.ComponentPlan diff = 2;
+   */
+  diff: ComponentPlan[];
+};
+
+/**
+ * Describes the message mcp.v1.ListDeploymentsResponse.
+ * Use `create(ListDeploymentsResponseSchema)` to create a new message.
+ */
+export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 33);
+
+/**
  * @generated from message mcp.v1.ListServicesRequest
  */
 export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
@@ -1004,7 +1187,7 @@ export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 28);
+  messageDesc(file_mcp_v1_mcp, 34);
 
 /**
  * @generated from message mcp.v1.ListServicesResponse
@@ -1021,7 +1204,7 @@ export type ListServicesResponse = Message<"mcp.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 29);
+  messageDesc(file_mcp_v1_mcp, 35);
 
 /**
  * @generated from message mcp.v1.ServiceInfo
@@ -1058,7 +1241,7 @@ export type ServiceInfo = Message<"mcp.v1.ServiceInfo"> & {
  * Use `create(ServiceInfoSchema)` to create a new message.
  */
 export const ServiceInfoSchema: GenMessage<ServiceInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 30);
+  messageDesc(file_mcp_v1_mcp, 36);
 
 /**
  * @generated from message mcp.v1.ComponentInfo
@@ -1110,7 +1293,7 @@ export type ComponentInfo = Message<"mcp.v1.ComponentInfo"> & {
  * Use `create(ComponentInfoSchema)` to create a new message.
  */
 export const ComponentInfoSchema: GenMessage<ComponentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 31);
+  messageDesc(file_mcp_v1_mcp, 37);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusRequest
@@ -1129,7 +1312,7 @@ export type GetServiceStatusRequest = Message<"mcp.v1.GetServiceStatusRequest"> 
  * Use `create(GetServiceStatusRequestSchema)` to create a new message.
  */
 export const GetServiceStatusRequestSchema: GenMessage<GetServiceStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 32);
+  messageDesc(file_mcp_v1_mcp, 38);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusResponse
@@ -1146,7 +1329,7 @@ export type GetServiceStatusResponse = Message<"mcp.v1.GetServiceStatusResponse"
  * Use `create(GetServiceStatusResponseSchema)` to create a new message.
  */
 export const GetServiceStatusResponseSchema: GenMessage<GetServiceStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 33);
+  messageDesc(file_mcp_v1_mcp, 39);
 
 /**
  * @generated from message mcp.v1.ServiceStatus
@@ -1173,7 +1356,7 @@ export type ServiceStatus = Message<"mcp.v1.ServiceStatus"> & {
  * Use `create(ServiceStatusSchema)` to create a new message.
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 34);
+  messageDesc(file_mcp_v1_mcp, 40);
 
 /**
  * @generated from message mcp.v1.DeploymentInfo
@@ -1208,6 +1391,68 @@ export type DeploymentInfo = Message<"mcp.v1.DeploymentInfo"> & {
    * @generated from field: string error = 6;
    */
   error: string;
+
+  /**
+   * deploy, rollback, restart
+   *
+   * @generated from field: string kind = 7;
+   */
+  kind: string;
+
+  /**
+   * the deployment that a rollback went to
+   *
+   * @generated from field: string rollback_to = 8;
+   */
+  rollbackTo: string;
+
+  /**
+   * @generated from field: repeated mcp.v1.DeploymentChange changes = 9;
+   */
+  changes: DeploymentChange[];
+
+  /**
+   * the revision that the service has
+   *
+   * @generated from field: bool current = 10;
+   */
+  current: boolean;
+
+  /**
+   * a rollback to it needs no image registry
+   *
+   * @generated from field: bool images_kept = 11;
+   */
+  imagesKept: boolean;
+
+  /**
+   * @generated from field: string reason = 12;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: repeated string last_logs = 13;
+   */
+  lastLogs: string[];
+
+  /**
+   * @generated from field: bool pinned = 14;
+   */
+  pinned: boolean;
+
+  /**
+   * the one that failed
+   *
+   * @generated from field: string component = 15;
+   */
+  component: string;
+
+  /**
+   * what holds it up, while it is under way
+   *
+   * @generated from field: string last_error = 16;
+   */
+  lastError: string;
 };
 
 /**
@@ -1215,7 +1460,39 @@ export type DeploymentInfo = Message<"mcp.v1.DeploymentInfo"> & {
  * Use `create(DeploymentInfoSchema)` to create a new message.
  */
 export const DeploymentInfoSchema: GenMessage<DeploymentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 35);
+  messageDesc(file_mcp_v1_mcp, 41);
+
+/**
+ * @generated from message mcp.v1.DeploymentChange
+ */
+export type DeploymentChange = Message<"mcp.v1.DeploymentChange"> & {
+  /**
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * @generated from field: mcp.v1.Action action = 2;
+   */
+  action: Action;
+
+  /**
+   * @generated from field: string from_image = 3;
+   */
+  fromImage: string;
+
+  /**
+   * @generated from field: string to_image = 4;
+   */
+  toImage: string;
+};
+
+/**
+ * Describes the message mcp.v1.DeploymentChange.
+ * Use `create(DeploymentChangeSchema)` to create a new message.
+ */
+export const DeploymentChangeSchema: GenMessage<DeploymentChange> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 42);
 
 /**
  * @generated from message mcp.v1.LiveCheckRequest
@@ -1234,7 +1511,7 @@ export type LiveCheckRequest = Message<"mcp.v1.LiveCheckRequest"> & {
  * Use `create(LiveCheckRequestSchema)` to create a new message.
  */
 export const LiveCheckRequestSchema: GenMessage<LiveCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 36);
+  messageDesc(file_mcp_v1_mcp, 43);
 
 /**
  * @generated from message mcp.v1.LiveCheckResponse
@@ -1251,7 +1528,7 @@ export type LiveCheckResponse = Message<"mcp.v1.LiveCheckResponse"> & {
  * Use `create(LiveCheckResponseSchema)` to create a new message.
  */
 export const LiveCheckResponseSchema: GenMessage<LiveCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 37);
+  messageDesc(file_mcp_v1_mcp, 44);
 
 /**
  * @generated from message mcp.v1.LiveComponent
@@ -1330,6 +1607,13 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
    * @generated from field: repeated string drift = 14;
    */
   drift: string[];
+
+  /**
+   * when the agent restarts it next
+   *
+   * @generated from field: google.protobuf.Timestamp restart_at = 15;
+   */
+  restartAt?: Timestamp | undefined;
 };
 
 /**
@@ -1337,7 +1621,7 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
  * Use `create(LiveComponentSchema)` to create a new message.
  */
 export const LiveComponentSchema: GenMessage<LiveComponent> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 38);
+  messageDesc(file_mcp_v1_mcp, 45);
 
 /**
  * @generated from message mcp.v1.LogsRequest
@@ -1376,7 +1660,7 @@ export type LogsRequest = Message<"mcp.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 39);
+  messageDesc(file_mcp_v1_mcp, 46);
 
 /**
  * @generated from message mcp.v1.LogsResponse
@@ -1410,7 +1694,7 @@ export type LogsResponse = Message<"mcp.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 40);
+  messageDesc(file_mcp_v1_mcp, 47);
 
 /**
  * @generated from message mcp.v1.NodeStatusRequest
@@ -1423,7 +1707,7 @@ export type NodeStatusRequest = Message<"mcp.v1.NodeStatusRequest"> & {
  * Use `create(NodeStatusRequestSchema)` to create a new message.
  */
 export const NodeStatusRequestSchema: GenMessage<NodeStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 41);
+  messageDesc(file_mcp_v1_mcp, 48);
 
 /**
  * @generated from message mcp.v1.NodeStatusResponse
@@ -1500,7 +1784,7 @@ export type NodeStatusResponse = Message<"mcp.v1.NodeStatusResponse"> & {
  * Use `create(NodeStatusResponseSchema)` to create a new message.
  */
 export const NodeStatusResponseSchema: GenMessage<NodeStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 42);
+  messageDesc(file_mcp_v1_mcp, 49);
 
 /**
  * @generated from message mcp.v1.RuntimeStatus
@@ -1527,7 +1811,7 @@ export type RuntimeStatus = Message<"mcp.v1.RuntimeStatus"> & {
  * Use `create(RuntimeStatusSchema)` to create a new message.
  */
 export const RuntimeStatusSchema: GenMessage<RuntimeStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 43);
+  messageDesc(file_mcp_v1_mcp, 50);
 
 /**
  * @generated from message mcp.v1.HealthCheckRequest
@@ -1540,7 +1824,7 @@ export type HealthCheckRequest = Message<"mcp.v1.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 44);
+  messageDesc(file_mcp_v1_mcp, 51);
 
 /**
  * @generated from message mcp.v1.HealthCheckResponse
@@ -1559,7 +1843,7 @@ export type HealthCheckResponse = Message<"mcp.v1.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 45);
+  messageDesc(file_mcp_v1_mcp, 52);
 
 /**
  * @generated from enum mcp.v1.DesiredState
@@ -1742,6 +2026,26 @@ export const McpAgentService: GenService<{
     methodKind: "unary";
     input: typeof RestartServiceRequestSchema;
     output: typeof RestartServiceResponseSchema;
+  },
+  /**
+   * Brings a service back to an earlier revision, whole, as a deployment of its own.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.RollbackService
+   */
+  rollbackService: {
+    methodKind: "server_streaming";
+    input: typeof RollbackServiceRequestSchema;
+    output: typeof RollbackServiceResponseSchema;
+  },
+  /**
+   * A service's deployments, and what differs between two of them.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.ListDeployments
+   */
+  listDeployments: {
+    methodKind: "unary";
+    input: typeof ListDeploymentsRequestSchema;
+    output: typeof ListDeploymentsResponseSchema;
   },
   /**
    * Services and components as the registry has them.
