@@ -6,19 +6,24 @@ import {
   Action,
   type ComponentOutcomeSchema,
   type ComponentPlanSchema,
+  type DeploymentInfoSchema,
   DeployResponseSchema,
   type DeployResultSchema,
   DesiredState,
   type LiveComponentSchema,
   type LogsResponseSchema,
   ObservedState,
+  type RollbackTargetSchema,
   type ServiceInfoSchema,
   type ServiceStatusSchema
 } from "../gen/mcp/v1/mcp_pb.ts"
 import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
+import type { PastDeployment } from "../programs/history.ts"
 import type { Outcome } from "../programs/lifecycle.ts"
 import type { Live, Status } from "../programs/report.ts"
+import type { RollbackTarget } from "../programs/rollback.ts"
 import type { LogLine } from "../services/ContainerRuntime.ts"
+import type { DeploymentRow } from "../services/Registry.ts"
 
 const actions: Record<S.Action, Action> = {
   create: Action.CREATE,
@@ -132,14 +137,36 @@ export const serviceInfo = (status: Status, node: string): MessageInitShape<type
 export const serviceStatus = (status: Status, node: string): MessageInitShape<typeof ServiceStatusSchema> => ({
   info: serviceInfo(status, node),
   live: status.components.map(liveComponent),
-  deployments: status.deployments.map((deployment) => ({
-    id: deployment.id,
-    state: deployment.state,
-    actor: deployment.actor,
-    error: deployment.error ?? "",
-    startedAt: timestampFromMs(deployment.startedAt),
-    ...some("finishedAt", deployment.finishedAt, timestampFromMs)
-  }))
+  deployments: status.deployments.map((row) => deploymentOf(row))
+})
+
+/** What a deployment's row alone says of it. */
+const deploymentOf = (row: DeploymentRow) => ({
+  id: row.id,
+  state: row.state,
+  actor: row.actor,
+  error: row.failure?.message ?? "",
+  startedAt: timestampFromMs(row.startedAt),
+  ...some("finishedAt", row.finishedAt, timestampFromMs),
+  kind: row.kind,
+  rollbackTo: row.rollbackTo ?? "",
+  reason: row.failure?.reason ?? "",
+  component: row.failure?.component ?? "",
+  lastLogs: [...(row.failure?.lastLogs ?? [])],
+  lastError: row.lastError ?? ""
+})
+
+export const deploymentInfo = (past: PastDeployment): MessageInitShape<typeof DeploymentInfoSchema> => ({
+  ...deploymentOf(past.row),
+  changes: past.changes.map((change) => ({
+    component: change.component,
+    action: actions[change.action],
+    fromImage: change.fromImage ?? "",
+    toImage: change.toImage ?? ""
+  })),
+  current: past.current,
+  imagesKept: past.imagesKept,
+  pinned: past.pinned
 })
 
 export const logLine = (
@@ -149,4 +176,10 @@ export const logLine = (
   stream: line.stream,
   line: line.line,
   ...some("at", line.at, timestampFromMs)
+})
+
+export const rollbackTarget = (target: RollbackTarget): MessageInitShape<typeof RollbackTargetSchema> => ({
+  deployment: target.deployment,
+  onlyImages: target.onlyImages,
+  images: target.images.map((change) => ({ ...change }))
 })

@@ -18,7 +18,16 @@ const codes: Record<ProgramError["_tag"], Code> = {
   ServiceBusy: Code.ABORTED,
   NameTaken: Code.ALREADY_EXISTS,
   NotCarriedOut: Code.UNIMPLEMENTED,
-  DeployUnfinished: Code.UNAVAILABLE,
+  ProxyUnavailable: Code.UNAVAILABLE,
+  ProxyRefused: Code.FAILED_PRECONDITION,
+  PortsExhausted: Code.RESOURCE_EXHAUSTED,
+  PortTaken: Code.FAILED_PRECONDITION,
+  ImageForeign: Code.FAILED_PRECONDITION,
+  VolumeMissing: Code.FAILED_PRECONDITION,
+  ModeUnsupported: Code.FAILED_PRECONDITION,
+  PreflightFailed: Code.FAILED_PRECONDITION,
+  DeploymentNotFound: Code.NOT_FOUND,
+  NoRevision: Code.FAILED_PRECONDITION,
   NotReady: Code.FAILED_PRECONDITION
 }
 
@@ -37,7 +46,15 @@ export const toRpcError = (error: ProgramError): RpcError => {
     nextStep,
     ...optional("service", error),
     ...optional("component", error),
-    ...(error._tag === "SpecInvalid" ? { violations: error.violations } : {})
+    ...(error._tag === "SpecInvalid" ? { violations: error.violations } : {}),
+    ...(error._tag === "PreflightFailed"
+      ? {
+          violations: error.problems.map(({ component, message, nextStep }) => ({
+            field: component,
+            description: `${message}; next: ${nextStep}`
+          }))
+        }
+      : {})
   })
 }
 

@@ -7,14 +7,15 @@ import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
-import { Code, plainError } from "../grpc/status.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import type { ProgramError } from "../programs/explain.ts"
+import { difference, history } from "../programs/history.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
 import { SpecInvalid } from "../programs/ProgramError.ts"
 import { live, statusOf } from "../programs/report.ts"
+import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry } from "../services/Registry.ts"
@@ -63,14 +64,14 @@ const authorized = (wire: WireSpec | undefined) =>
     return spec
   })
 
-/** The deployment runs on its own: a caller who goes away only stops listening. */
-const deployment = (request: DeployRequest) =>
+/** Runs on its own and tells of itself: a caller who goes away only stops listening. */
+const telling = <A, R>(work: (tell: (event: A) => Effect.Effect<void>) => Effect.Effect<unknown, ProgramError, R>) =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const events = yield* Queue.unbounded<Exit.Exit<DeployEvent, Option.Option<ProgramError>>>()
+      const events = yield* Queue.unbounded<Exit.Exit<A, Option.Option<ProgramError>>>()
       const background = yield* Background
       yield* background.run(
-        deploy(request, (event) => Effect.asVoid(events.offer(Exit.succeed(event)))).pipe(
+        work((event) => Effect.asVoid(events.offer(Exit.succeed(event)))).pipe(
           Effect.matchCauseEffect({
             onSuccess: () => events.offer(Exit.fail(Option.none())),
             onFailure: (cause) =>
@@ -81,7 +82,25 @@ const deployment = (request: DeployRequest) =>
       )
       return Stream.fromQueue(events).pipe(Stream.flattenExitOption)
     })
-  ).pipe(Stream.takeUntil((event) => event._tag === "Result"))
+  )
+
+const deployment = (request: DeployRequest) =>
+  telling<DeployEvent, Effect.Effect.Context<ReturnType<typeof deploy>>>((tell) => deploy(request, tell)).pipe(
+    Stream.takeUntil((event) => event._tag === "Result")
+  )
+
+type RollbackEvent = RollbackTarget | DeployEvent
+const isTarget = (event: RollbackEvent): event is RollbackTarget => !("_tag" in event)
+
+const rolledBack = (request: RollbackRequest) =>
+  telling<RollbackEvent, Effect.Effect.Context<ReturnType<typeof rollback>>>((tell) =>
+    rollback(request, tell, tell)
+  ).pipe(
+    Stream.takeUntil((event) => !isTarget(event) && event._tag === "Result"),
+    Stream.map((event) =>
+      isTarget(event) ? { target: encode.rollbackTarget(event) } : { progress: encode.deployEvent(event) }
+    )
+  )
 
 const target = (request: { service: string; component: string }) =>
   Effect.as(authorize(request.service, request.component), {
@@ -148,6 +167,8 @@ export const agentService = service(
             force: request.force,
             pull: request.pull,
             noWait: request.noWait,
+            wait: request.waitForLock,
+            respectPin: request.respectPin,
             actor: who.username
           })
         })
@@ -171,13 +192,33 @@ export const agentService = service(
       ),
     stopService: lifecycleCall(lifecycle.stop),
     startService: lifecycleCall(lifecycle.start),
-    restartService: lifecycleCall(lifecycle.restart),
+    restartService: lifecycleCall((of) =>
+      Effect.flatMap(CallerContext, ({ who }) => lifecycle.restart(of, who.username))
+    ),
     rollbackService: (request) =>
-      Stream.fromEffect(
-        Effect.zipRight(authorize(request.service), plainError(Code.UNIMPLEMENTED, "rollback is not carried out yet"))
+      Stream.unwrap(
+        Effect.gen(function* () {
+          yield* authorize(request.service)
+          const { who } = yield* CallerContext
+          return rolledBack({
+            service: request.service,
+            to: request.to === "" ? undefined : request.to,
+            noWait: request.noWait,
+            wait: request.waitForLock,
+            actor: who.username
+          })
+        })
       ),
     listDeployments: (request) =>
-      Effect.zipRight(authorize(request.service), plainError(Code.UNIMPLEMENTED, "history is not carried out yet")),
+      Effect.gen(function* () {
+        yield* authorize(request.service)
+        const { diffFrom, diffTo, limit, service } = request
+        if (diffFrom !== "" || diffTo !== "") {
+          return { diff: (yield* difference(service, diffFrom, diffTo)).map(encode.componentPlan) }
+        }
+        const all = yield* history(service, limit === 0 ? 20 : Math.min(limit, 1000))
+        return { deployments: all.map(encode.deploymentInfo) }
+      }),
     listServices: () =>
       Effect.gen(function* () {
         const { node } = yield* NodeInfo

@@ -96,6 +96,7 @@ const EnvPairs = Schema.transform(
 export const Env = Schema.Union(EnvRecord, EnvPairs).annotations({ description: "a table of names and texts, or K=V" })
 
 export const UpdateOrder = Schema.Literal("start-first", "stop-first")
+export type UpdateOrder = typeof UpdateOrder.Type
 
 export const ComponentSpec = Schema.Struct({
   name: ComponentName,

@@ -33,3 +33,7 @@ export const specHash = (component: ComponentSpec): string =>
   createHash("sha256")
     .update(canonicalJson(encodeComponent(component) as Json))
     .digest("hex")
+
+/** SHA-256, in hex, of a whole service's canonical spec. */
+export const serviceHash = (spec: ServiceSpec): string =>
+  createHash("sha256").update(canonicalService(spec)).digest("hex")

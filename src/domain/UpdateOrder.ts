@@ -1,8 +1,5 @@
 import { parseVolume } from "./Scalars.ts"
-import { type ComponentSpec, type ServiceSpec, UpdateOrder } from "./Spec.ts"
-
-export { UpdateOrder }
-export type UpdateOrder = typeof UpdateOrder.Type
+import type { ComponentSpec, ServiceSpec, UpdateOrder } from "./Spec.ts"
 
 /**
  * In which order a component is replaced. Start-first where two of it at once do no harm: it has a route to hand over,

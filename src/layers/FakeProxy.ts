@@ -50,7 +50,10 @@ const make = Effect.sync(() => {
       Effect.sync(() => {
         for (let i = 0; i < times; i++) faults.push(error)
       }),
-    setInFlight: (count) => Effect.sync(() => void (inFlight = count))
+    setInFlight: (count) =>
+      Effect.sync(() => {
+        inFlight = count
+      })
   })
   return Context.make(Proxy, proxy).pipe(Context.add(FakeProxyControl, control))
 })

@@ -28,7 +28,9 @@ const make = Effect.gen(function* () {
   const entries = new Map<string, Entry>()
   const images = new Map<string, { image: Image; program: Program }>()
   const remote = new Map<string, Program>()
-  const networks = new Set<string>()
+  const networks = new Map<string, Readonly<Record<string, string>>>()
+  /** Images by id: a name that moved on leaves its image behind. */
+  const byId = new Map<string, { image: Image; program: Program }>()
   const faults = new Map<Operation, Array<E.RuntimeError>>()
   const latency = new Map<Operation, number>()
   const calls: Array<string> = []
@@ -77,8 +79,10 @@ const make = Effect.gen(function* () {
       return entry.followers.publish(Take.of(line))
     })
 
+  const imageOf = (reference: string) => images.get(reference) ?? byId.get(reference)
+
   const behaviourOf = ({ spec }: Entry) => {
-    const program = images.get(spec.image)?.program ?? {}
+    const program = imageOf(spec.image)?.program ?? {}
     return typeof program === "function" ? program(spec) : program
   }
 
@@ -98,7 +102,8 @@ const make = Effect.gen(function* () {
   const add = (spec: NewContainer, imageId: string) =>
     Effect.gen(function* () {
       const id = `c${String(++counter).padStart(4, "0")}`
-      const { containerName, image, labels, ports } = spec
+      const { containerName, labels, ports } = spec
+      const image = byId.get(spec.image)?.image.references[0] ?? spec.image
       const container = new Container({ id, containerName, image, imageId, state: "created", labels, ports })
       const ended = yield* Deferred.make<number>()
       const followers = yield* PubSub.unbounded<Take.Take<LogLine>>()
@@ -138,7 +143,7 @@ const make = Effect.gen(function* () {
     create: (spec) =>
       Effect.gen(function* () {
         yield* gate("create", spec.containerName)
-        const known = images.get(spec.image)
+        const known = imageOf(spec.image)
         if (!known) return yield* new E.ImageNotFound({ image: spec.image })
         const taken = yield* Effect.option(find(spec.containerName))
         if (Option.isSome(taken)) return yield* new E.ContainerNameInUse({ container: spec.containerName })
@@ -223,9 +228,7 @@ const make = Effect.gen(function* () {
     ),
     image: (reference) =>
       Effect.map(gate("image", reference), () =>
-        Option.fromNullable(
-          images.get(reference) ?? [...images.values()].find(({ image }) => image.id === reference)
-        ).pipe(Option.map(({ image }) => image))
+        Option.map(Option.fromNullable(imageOf(reference)), ({ image }) => image)
       ),
     pull: (reference) =>
       Stream.unwrap(
@@ -237,10 +240,23 @@ const make = Effect.gen(function* () {
           return Stream.make(`pulled ${reference}`)
         })
       ),
-    ensureNetwork: (network) => Effect.map(gate("ensureNetwork", network), () => void networks.add(network)),
-    removeNetwork: (network) =>
+    removeImage: (id) =>
+      Effect.gen(function* () {
+        yield* gate("removeImage", id)
+        if ([...entries.values()].some((entry) => entry.container.imageId === id)) return false
+        byId.delete(id)
+        for (const [reference, { image }] of images) if (image.id === id) images.delete(reference)
+        return true
+      }),
+    ensureNetwork: (network, labels) =>
+      Effect.map(gate("ensureNetwork", network), () => {
+        if (!networks.has(network)) networks.set(network, labels)
+      }),
+    removeNetwork: (network, labels) =>
       Effect.gen(function* () {
         yield* gate("removeNetwork", network)
+        const found = networks.get(network)
+        if (!found || Object.entries(labels).some(([key, value]) => found[key] !== value)) return
         if ([...entries.values()].some((entry) => entry.spec.network.to === network)) {
           const why = "a container is on it"
           return yield* new E.RuntimeRefused({ operation: "remove network", subject: network, why })
@@ -252,7 +268,9 @@ const make = Effect.gen(function* () {
   const store = (reference: string, program: Program) =>
     Effect.sync(() => {
       const image = new Image({ id: `sha256:${++counter}`, references: [reference], digests: [] })
-      images.set(reference, { image, program })
+      const stored = { image, program }
+      images.set(reference, stored)
+      byId.set(image.id, stored)
     })
 
   const control = FakeRuntimeControl.of({
@@ -295,9 +313,12 @@ const make = Effect.gen(function* () {
         },
         "sha256:stranger"
       ).pipe(Effect.flatMap((entry) => begin(entry, {}))),
+    specOf: (container) =>
+      Effect.map(Effect.option(find(container)), (entry) => Option.getOrUndefined(Option.map(entry, (e) => e.spec))),
+    images: Effect.sync(() => [...byId.keys()]),
     calls: Effect.sync(() => [...calls]),
     containers: Effect.sync(() => [...entries.values()].map((entry) => entry.container)),
-    networks: Effect.sync(() => [...networks].sort())
+    networks: Effect.sync(() => [...networks.keys()].sort())
   })
   return Context.make(ContainerRuntime, runtime).pipe(Context.add(FakeRuntimeControl, control))
 })

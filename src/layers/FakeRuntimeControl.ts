@@ -35,6 +35,10 @@ export class FakeRuntimeControl extends Context.Tag("mcp/FakeRuntimeControl")<
     readonly emitLog: (container: string, stream: LogLine["stream"], line: string) => Effect.Effect<void>
     /** Somebody else's container. */
     readonly addStranger: (container: string) => Effect.Effect<void>
+    /** What a container was made with. */
+    readonly specOf: (container: string) => Effect.Effect<NewContainer | undefined>
+    /** Ids of the images that are here. */
+    readonly images: Effect.Effect<ReadonlyArray<string>>
     /** Operations with their first argument, in order. */
     readonly calls: Effect.Effect<ReadonlyArray<string>>
     readonly containers: Effect.Effect<ReadonlyArray<Container>>

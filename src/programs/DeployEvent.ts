@@ -24,8 +24,8 @@ export interface ComponentResult {
 export interface DeployResult {
   /** Empty when there was nothing to do. */
   readonly deployment: string
-  /** `starting` in the early answer to a caller that does not wait. */
-  readonly state: "starting" | "succeeded" | "rolled_back"
+  /** `starting` in the early answer to a caller that does not wait; `pinned`: skipped, since it was rolled back from. */
+  readonly state: "starting" | "succeeded" | "rolled_back" | "pinned"
   readonly components: ReadonlyArray<ComponentResult>
   readonly durationMs: number
   readonly failure: DeployFailure | undefined
@@ -40,7 +40,7 @@ export type DeployEvent =
       readonly _tag: "Step"
       readonly component: string
       readonly step: string
-      readonly state: "running" | "done" | "failed"
+      readonly state: "running" | "done" | "failed" | "retrying"
       readonly message: string
       readonly durationMs: number
     }

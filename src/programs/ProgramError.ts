@@ -72,9 +72,7 @@ export class NotCarriedOut extends Schema.TaggedError<NotCarriedOut>()("NotCarri
 export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
   component: Schema.String,
   reason: Schema.String,
-  why: Schema.String,
-  /** A next step that fits better than the reason's own. */
-  hint: Schema.optional(Schema.String)
+  why: Schema.String
 }) {
   override get message() {
     return `${this.component} did not become ready: ${this.why}`

@@ -1,15 +1,16 @@
 import { Effect } from "effect"
 import { Registry } from "../services/Registry.ts"
 import { undeploy } from "./lifecycle.ts"
+import { recover } from "./recover.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { recover } from "./undo.ts"
 
 /** The services that a crash may have left half done: those with rows, and those whose first deployment did not end. */
 export const unsettled = Effect.gen(function* () {
   const registry = yield* Registry
   const stored = yield* registry.services
   const unfinished = yield* registry.unfinishedDeployments
-  return [...new Set([...stored.map((row) => row.service), ...unfinished.map((row) => row.service)])]
+  const unswept = yield* registry.unswept
+  return [...new Set([...[...stored, ...unfinished].map((row) => row.service), ...unswept])]
 })
 
 /** Brings one service to where its rows say it is: a deployment goes back, an undeploy goes on. */

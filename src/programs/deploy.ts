@@ -1,19 +1,23 @@
-import { Cause, Clock, Effect, Exit, Option, Ref } from "effect"
-import { type ComponentPlan, plan, startOrder } from "../domain/Plan.ts"
+import { Cause, Clock, Effect, Exit, Option } from "effect"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
-import { specHash } from "../domain/SpecHash.ts"
+import { canonicalService, serviceHash } from "../domain/SpecHash.ts"
+import type { DeploymentKind } from "../domain/State.ts"
 import * as Ulid from "../domain/Ulid.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { type ComponentRow, Registry } from "../services/Registry.ts"
-import type { DeployResult, Emit } from "./DeployEvent.ts"
+import { type DeploymentRow, Registry } from "../services/Registry.ts"
+import { bringUp } from "./bringUp.ts"
+import { commit } from "./commit.ts"
+import type { DeployEvent, DeployResult, Emit } from "./DeployEvent.ts"
 import { failureOf } from "./deployFailure.ts"
-import { bringUp, type Job, replaceable, step, stopOld } from "./deploySteps.ts"
-import { type Facts, gather, strangers } from "./facts.ts"
-import { DeployUnfinished, NameTaken } from "./ProgramError.ts"
-import { makeFolders, pullImages } from "./preflight.ts"
+import { gather } from "./facts.ts"
+import { type Pinned, resolveImages } from "./images.ts"
+import { type Job, jobsOf, planFrom, stepOf } from "./jobs.ts"
+import { makeFolders, preflight } from "./preflight.ts"
+import { step } from "./progress.ts"
+import { recover, sweep } from "./recover.ts"
 import { liveOrUnknown } from "./report.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { recover, sweep, undo } from "./undo.ts"
+import { undo } from "./undo.ts"
 import { validate, warnings } from "./validate.ts"
 
 export interface DeployRequest {
@@ -25,219 +29,190 @@ export interface DeployRequest {
   readonly pull: boolean
   /** Answers once everything is started; the deployment goes on and still goes back when something is not ready. */
   readonly noWait: boolean
+  /** Waits while another act is under way. */
+  readonly wait: boolean
+  /** Skips a definition that was rolled back from. */
+  readonly respectPin: boolean
   readonly actor: string
 }
+
+/** What a deployment is beyond what was asked for. */
+export interface Origin {
+  readonly kind: DeploymentKind
+  readonly pinned: Pinned
+  readonly rollbackTo?: string
+  readonly pinnedFrom?: string
+}
+
+const asDefined: Origin = { kind: "deploy", pinned: new Map() }
 
 /** What a deployment would do, as far as that is known before images are pulled. */
 export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | "force">) =>
   Effect.gen(function* () {
     yield* validate(request.spec, request.components)
-    const facts = yield* gather(request.spec.name)
-    return { components: yield* planFrom(request, facts), warnings: warnings(request.spec) }
-  })
-
-const planFrom = (request: Pick<DeployRequest, "spec" | "components" | "force">, facts: Facts) =>
-  Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
-    const registry = yield* Registry
-    const stored = yield* registry.service(request.spec.name)
+    const facts = yield* gather(request.spec.name)
     const images = new Map<string, string | undefined>()
-    for (const component of request.spec.components) {
-      const image = yield* runtime.image(component.image)
-      images.set(component.image, Option.getOrUndefined(image)?.id)
+    for (const { image, name } of request.spec.components) {
+      images.set(name, Option.getOrUndefined(yield* runtime.image(image))?.id)
     }
-    return plan({
-      spec: request.spec,
-      stored: Option.getOrUndefined(stored)?.spec,
-      rows: [...facts.rows.values()],
-      observed: facts.current,
-      images,
-      force: request.force,
-      only: request.components
-    })
+    return { components: planFrom(request, facts, images), warnings: yield* warnings(request.spec) }
   })
 
-/** The rows as they are once the deployment has succeeded. */
-const rowsAfter = (
-  spec: ServiceSpec,
-  jobs: ReadonlyArray<Job>,
-  facts: Facts
-): ReadonlyArray<Omit<ComponentRow, "observedAt">> =>
-  jobs.map(({ component, plan: { action }, generation, containerId, imageId }) => {
-    const before = facts.rows.get(component.name)
-    const made = action === "create" || action === "replace"
-    return {
-      service: spec.name,
-      component: component.name,
-      desired: spec.active ? "running" : "stopped",
-      specHash: made || !before ? specHash(component) : before.specHash,
-      generation,
-      containerId,
-      imageId,
-      image: made || !before ? component.image : before.image,
-      observed: spec.active ? "running" : containerId === undefined ? "removed" : "stopped"
-    }
-  })
-
-const jobsOf = (request: DeployRequest, plans: ReadonlyArray<ComponentPlan>, facts: Facts) =>
-  Effect.forEach(
-    request.spec.components.filter((c) => request.components.length === 0 || request.components.includes(c.name)),
-    (component) =>
-      Effect.gen(function* () {
-        const image = yield* (yield* ContainerRuntime).image(component.image)
-        const found = plans.find((p) => p.component === component.name)
-        const current = facts.current.get(component.name)
-        const row = facts.rows.get(component.name)
-        const asPlanned = found ?? { component: component.name, action: "create" as const, changes: [], why: "" }
-        const made = asPlanned.action === "create" || asPlanned.action === "replace"
-        return {
-          component,
-          plan: asPlanned,
-          previous: current,
-          generation: (row?.generation ?? 0) + (made ? 1 : 0),
-          containerId: made ? undefined : current?.id,
-          imageId: made ? Option.getOrUndefined(image)?.id : row?.imageId,
-          durationMs: 0
-        } satisfies Job
+/** Collects how long each component's steps took, on their way to whoever listens. */
+const timed = (emit: Emit) => {
+  const took = new Map<string, number>()
+  return {
+    took,
+    emit: (event: DeployEvent) =>
+      Effect.suspend(() => {
+        if (event._tag === "Step" && event.state !== "running") {
+          took.set(event.component, (took.get(event.component) ?? 0) + event.durationMs)
+        }
+        return emit(event)
       })
-  )
-
-/** Sets every replaced container aside, stops them in reverse order, then starts stage by stage until all are ready. */
-const carryOut = (request: DeployRequest, deployment: string, jobs: ReadonlyArray<Job>, emit: Emit) =>
-  Effect.gen(function* () {
-    const { spec } = request
-    const stages = startOrder(spec.components).map((stage) => jobs.filter((job) => stage.includes(job.component.name)))
-    const waiting = yield* Ref.make(jobs.filter((job) => job.plan.action !== "unchanged").length)
-    const started = Effect.flatMap(
-      Ref.updateAndGet(waiting, (n) => n - 1),
-      (left) =>
-        request.noWait && left === 0
-          ? emit({ _tag: "Result", result: resultOf(deployment, "starting", jobs, 0) })
-          : Effect.void
-    )
-    yield* Effect.forEach(jobs.filter(replaceable), (job) => stopOld.setAside(spec, job), { concurrency: 4 })
-    for (const stage of [...stages].reverse()) {
-      yield* Effect.forEach(stage, (job) => stopOld.stop(job, emit), { concurrency: 4 })
-    }
-    if (!spec.active) return jobs
-    const done: Array<Job> = []
-    for (const stage of stages) {
-      done.push(
-        ...(yield* Effect.forEach(stage, (job) => bringUp(spec, job, deployment, emit, started), { concurrency: 4 }))
-      )
-    }
-    return jobs.map((job) => done.find((other) => other.component === job.component) ?? job)
-  })
+  }
+}
 
 const resultOf = (
   deployment: string,
   state: DeployResult["state"],
   jobs: ReadonlyArray<Job>,
-  durationMs: number,
-  back?: Pick<DeployResult, "failure" | "after">
+  more: Partial<Pick<DeployResult, "failure" | "after" | "durationMs">> & {
+    readonly took?: ReadonlyMap<string, number>
+    readonly containers?: ReadonlyMap<string, string | undefined>
+  } = {}
 ): DeployResult => ({
   deployment,
   state,
-  durationMs,
-  failure: back?.failure,
-  after: back?.after ?? [],
-  components: jobs.map(({ component, plan, containerId, durationMs }) => ({
-    component: component.name,
-    action: plan.action,
-    fromImage: plan.fromImage,
-    toImage: plan.toImage,
-    containerId,
-    durationMs
-  }))
+  durationMs: more.durationMs ?? 0,
+  failure: more.failure,
+  after: more.after ?? [],
+  components: jobs
+    .filter(({ plan }) => plan.why !== "not asked for")
+    .map(({ component, plan, previous }) => ({
+      component: component.name,
+      action: plan.action,
+      fromImage: plan.fromImage,
+      toImage: plan.toImage,
+      containerId: more.containers?.get(component.name) ?? (plan.action === "create" ? undefined : previous?.id),
+      durationMs: more.took?.get(component.name) ?? 0
+    }))
 })
 
-const locked = (request: DeployRequest, emit: Emit) =>
+/** A deploy of some components stores their part of the spec and keeps the others' as they were. */
+const merged = ({ components, spec }: DeployRequest, stored: ServiceSpec | undefined): ServiceSpec => {
+  if (components.length === 0) return spec
+  const [first, ...rest] = spec.components.flatMap((component): ReadonlyArray<ComponentSpec> => {
+    if (components.includes(component.name)) return [component]
+    const kept = stored?.components.find((c) => c.name === component.name)
+    return kept ? [kept] : []
+  })
+  return first ? { ...spec, components: [first, ...rest] } : spec
+}
+
+/** Goes back or forward after `starting`; answers how it ended. */
+const conclude = (
+  row: DeploymentRow,
+  exit: Exit.Exit<void, Parameters<typeof failureOf>[0]>,
+  hints: Parameters<typeof failureOf>[1],
+  emit: Emit
+) =>
   Effect.gen(function* () {
-    const { spec } = request
     const registry = yield* Registry
+    let ended: Exit.Exit<void, Parameters<typeof failureOf>[0]> = exit
+    if (Exit.isSuccess(exit)) {
+      const begun = Effect.zipRight(registry.setDeploymentState(row.id, "committing"), commit(row, emit))
+      ended = yield* Effect.exit(begun)
+      if (Exit.isSuccess(ended)) return undefined
+    }
+    const failure = Exit.isFailure(ended) ? Cause.failureOption(ended.cause) : Option.none()
+    // Interrupted, or a defect: nothing is undone here, the rows explain it to the next start.
+    if (Option.isNone(failure)) {
+      return yield* Effect.failCause((ended as Exit.Failure<void, never>).cause)
+    }
+    const told = yield* failureOf(failure.value, hints)
+    yield* undo(row, told, emit).pipe(step(emit, "", "roll back"))
+    return told
+  })
+
+const begin = (request: DeployRequest, origin: Origin, spec: ServiceSpec, jobs: ReadonlyArray<Job>) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const id = yield* Ulid.make
+    const { actor } = request
+    const { kind, pinnedFrom, rollbackTo } = origin
+    yield* registry.beginDeployment(
+      { id, service: spec.name, kind, spec, actor, rollbackTo, pinnedFrom },
+      jobs.map(stepOf)
+    )
+    return Option.getOrThrow(yield* registry.deployment(id))
+  })
+
+/** To be run under the service's lock. */
+export const deployLocked = (request: DeployRequest, origin: Origin, listener: Emit) =>
+  Effect.gen(function* () {
+    const service = request.spec.name
+    const registry = yield* Registry
+    const { emit, took } = timed(listener)
     const startedAt = yield* Clock.currentTimeMillis
     const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - startedAt)
-    yield* recover(spec.name)
-    for (const warning of warnings(spec)) yield* emit({ _tag: "Warning", ...warning })
-
-    const before = yield* gather(spec.name)
-    const [stranger] = strangers(spec, before)
-    if (stranger) {
-      return yield* new NameTaken({ service: spec.name, component: stranger.component, container: stranger.name })
+    yield* recover(service)
+    const facts = yield* gather(service)
+    if (request.respectPin && !request.force && facts.service?.pinnedFrom === serviceHash(request.spec)) {
+      return resultOf("", "pinned", [])
     }
-    const wanted = spec.components.filter((c) => request.components.length === 0 || request.components.includes(c.name))
-    yield* pullImages(wanted, request.pull, emit)
-    yield* makeFolders(spec, wanted)
-    const plans = yield* planFrom(request, before)
-    const jobs = yield* jobsOf(request, plans, before)
+    for (const warning of yield* warnings(request.spec)) yield* emit({ _tag: "Warning", ...warning })
+
+    const wanted = request.spec.components.filter(
+      (c) => request.components.length === 0 || request.components.includes(c.name)
+    )
+    yield* (yield* ServiceLocks).serve(
+      service,
+      [...facts.current.values()].map(({ id }) => id)
+    )
+    const images = yield* resolveImages(wanted, { pinned: origin.pinned, always: request.pull }, emit)
+    yield* preflight(request.spec, wanted, facts, images)
+    const hints = yield* makeFolders(request.spec, wanted, images.resolved)
+    for (const { component, hint } of hints) yield* emit({ _tag: "Warning", component, message: hint })
+
+    const spec = merged(request, facts.service?.spec)
+    const ids = new Map(wanted.map(({ name }) => [name as string, images.resolved.get(name)?.id]))
+    const plans = planFrom(request, facts, ids)
+    const jobs = yield* jobsOf({ ...request, spec }, plans, facts, images.resolved)
     for (const orphan of plans.filter((each) => each.action === "orphan")) {
       yield* emit({ _tag: "Warning", component: orphan.component, message: orphan.why })
     }
-    const service = {
-      service: spec.name,
-      spec: yield* merged(request),
-      desired: spec.active ? ("running" as const) : ("stopped" as const),
-      undeploying: false
-    }
-    if (jobs.every((job) => job.plan.action === "unchanged")) {
-      yield* registry.putService(service)
-      for (const row of rowsAfter(spec, jobs, before)) yield* registry.putComponent(row)
-      return resultOf("", "succeeded", jobs, yield* elapsed)
+    const asStored = facts.service !== undefined && canonicalService(facts.service.spec) === canonicalService(spec)
+    if (asStored && jobs.every((job) => job.plan.action === "unchanged")) {
+      const desired = spec.active ? ("running" as const) : ("stopped" as const)
+      yield* registry.putService({ service, spec, desired, undeploying: false, pinnedFrom: origin.pinnedFrom })
+      for (const { name } of wanted) yield* registry.setDesired(service, name, desired)
+      return resultOf("", "succeeded", jobs, { durationMs: yield* elapsed })
     }
 
-    const deployment = yield* Ulid.make
-    yield* registry.beginDeployment(
-      { id: deployment, service: spec.name, spec: service.spec, actor: request.actor },
-      jobs.map((job) => ({
-        component: job.component.name,
-        action: job.plan.action,
-        previousContainerId: job.previous?.id,
-        previousRan: job.previous?.state === "running"
-      }))
+    const row = yield* begin(request, origin, spec, jobs)
+    yield* emit({ _tag: "Started", deployment: row.id, plan: plans })
+    const whenStarted = request.noWait
+      ? emit({ _tag: "Result", result: resultOf(row.id, "starting", jobs) })
+      : Effect.void
+    const exit = yield* Effect.exit(bringUp({ spec, deployment: row.id, jobs, emit, whenStarted }))
+    const failure = yield* conclude(row, exit, hints, emit)
+    const containers = new Map((yield* registry.steps(row.id)).map((s) => [s.component, s.newContainerId]))
+    // What is left over is explained by the rows: a removal that fails now is made good later.
+    yield* Effect.catchAll(sweep(service), (error) =>
+      Effect.logWarning("what was replaced is not removed yet").pipe(Effect.annotateLogs({ why: error.message }))
     )
-    yield* emit({ _tag: "Started", deployment, plan: plans })
-    const exit = yield* Effect.exit(carryOut(request, deployment, jobs, emit))
-    if (Exit.isSuccess(exit)) {
-      yield* registry.setDeploymentState(deployment, "committing")
-      yield* registry.commitDeployment(deployment, service, rowsAfter(spec, exit.value, before))
-      // What is set aside is explained by the rows: a removal that fails now is made good by the next deploy.
-      yield* Effect.catchAll(sweep(spec.name), (error) =>
-        Effect.logWarning("replaced containers are not removed yet").pipe(
-          Effect.annotateLogs({ service: spec.name, why: error.message })
-        )
-      )
-      return resultOf(deployment, "succeeded", exit.value, yield* elapsed)
+    if (failure === undefined) {
+      return resultOf(row.id, "succeeded", jobs, { took, containers, durationMs: yield* elapsed })
     }
-    const failure = Cause.failureOption(exit.cause)
-    // Interrupted, or a defect: nothing is undone here, the rows explain it to the next start.
-    if (Option.isNone(failure)) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
-    const told = yield* failureOf(failure.value)
-    yield* goBack(spec.name, deployment, told.message).pipe(step(emit, "", "roll back"))
-    const after = yield* liveOrUnknown(Option.isSome(yield* registry.service(spec.name)) ? spec.name : undefined)
-    return resultOf(deployment, "rolled_back", jobs, yield* elapsed, {
-      failure: told,
-      after: after.filter((component) => component.service === spec.name)
+    const after = yield* liveOrUnknown(Option.isSome(yield* registry.service(service)) ? service : undefined)
+    return resultOf(row.id, "rolled_back", jobs, {
+      failure,
+      took,
+      durationMs: yield* elapsed,
+      after: after.filter((component) => component.service === service)
     })
-  })
-
-const goBack = (service: string, deployment: string, why: string) =>
-  Effect.gen(function* () {
-    const [row] = (yield* (yield* Registry).unfinishedDeployments).filter((row) => row.id === deployment)
-    if (row) yield* undo(row, why)
-  }).pipe(Effect.mapError((error) => new DeployUnfinished({ service, deployment, why: error.message })))
-
-/** A deploy of some components stores their part of the spec and keeps the others' as they were. */
-const merged = (request: DeployRequest) =>
-  Effect.gen(function* () {
-    const { spec, components } = request
-    if (components.length === 0) return spec
-    const stored = Option.getOrUndefined(yield* (yield* Registry).service(spec.name))?.spec
-    const [first, ...rest] = spec.components.flatMap((component): ReadonlyArray<ComponentSpec> => {
-      if (components.includes(component.name)) return [component]
-      const kept = stored?.components.find((c) => c.name === component.name)
-      return kept ? [kept] : []
-    })
-    return first ? { ...spec, components: [first, ...rest] as const } : spec
   })
 
 /**
@@ -247,8 +222,27 @@ const merged = (request: DeployRequest) =>
 export const deploy = (request: DeployRequest, emit: Emit) =>
   Effect.gen(function* () {
     const locks = yield* ServiceLocks
+    const service = request.spec.name
     yield* validate(request.spec, request.components)
-    const result = yield* locks.withLock(request.spec.name, "a deploy")(locked(request, emit))
+    const result = yield* locks.withLock(
+      service,
+      "a deploy",
+      waiting(request.wait, emit)
+    )(deployLocked(request, asDefined, emit))
     yield* emit({ _tag: "Result", result })
     return result
   }).pipe(Effect.annotateLogs({ service: request.spec.name }))
+
+/** Whoever waits for the lock is told for whom. */
+export const waiting = (wait: boolean, emit: Emit) => ({
+  wait,
+  onWait: (holder: { readonly act: string; readonly since: number }) =>
+    emit({
+      _tag: "Step",
+      component: "",
+      step: "wait",
+      state: "running",
+      message: `${holder.act} has been under way since ${new Date(holder.since).toISOString()}`,
+      durationMs: 0
+    })
+})

@@ -34,17 +34,24 @@ export class ComponentFailed {
 }
 
 /** What the operator is told, with the failed container's last lines, read before it is removed. */
-export const failureOf = (failed: ComponentFailed | ProgramError) =>
+export const failureOf = (
+  failed: ComponentFailed | ProgramError,
+  hints: ReadonlyArray<{ readonly component: string; readonly hint: string }>
+) =>
   Effect.gen(function* () {
     const error = failed._tag === "ComponentFailed" ? failed.error : failed
-    const { reason, nextStep } = explain(error)
+    const { nextStep, reason } = explain(error)
+    const hint =
+      failed._tag === "ComponentFailed" && error._tag === "NotReady" && error.reason.startsWith("exited_")
+        ? hints.find(({ component }) => component === failed.component)?.hint
+        : undefined
     const lastLogs =
       failed._tag === "ComponentFailed" ? yield* lastLines(containerName(failed.service, failed.component)) : []
     return {
       component: failed._tag === "ComponentFailed" ? failed.component : "",
       reason,
       message: error.message,
-      nextStep,
+      nextStep: hint ?? nextStep,
       lastLogs
     } satisfies DeployFailure
   })

@@ -1,7 +1,7 @@
+import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
 import type { FolderRefused } from "../services/ServiceFolders.ts"
-import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
 import type * as P from "./ProgramError.ts"
 
 /** All that a use case of the agent may fail with. */
@@ -35,8 +35,10 @@ export interface Explanation {
 
 const nextAfter = (reason: string): string => {
   if (reason.startsWith("probe_")) return "check the health check's path and port, and what the program says in its log"
-  if (reason.endsWith("oom_killed") || reason === "killed_perhaps_oom") return "give it more memory, or see what it needs it for"
-  if (reason === "port_refused") return "let the program listen on 0.0.0.0 at the route's target, or at $PORT without one"
+  if (reason.endsWith("oom_killed") || reason === "killed_perhaps_oom")
+    return "give it more memory, or see what it needs it for"
+  if (reason === "port_refused")
+    return "let the program listen on 0.0.0.0 at the route's target, or at $PORT without one"
   return "read the program's last lines above, and check cmd, env and volumes"
 }
 
@@ -116,7 +118,7 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   NoRevision: (e) => ({ reason: "NO_REVISION", nextStep: `mcp history ${e.service} shows what there is` }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
-    nextStep: e.hint ?? nextAfter(e.reason)
+    nextStep: nextAfter(e.reason)
   })
 }
 

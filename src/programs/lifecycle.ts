@@ -1,18 +1,22 @@
 import { Effect, Option } from "effect"
-import { containerName, serviceNetwork } from "../domain/Names.ts"
-import { nearest } from "../domain/nearest.ts"
 import { startOrder } from "../domain/Plan.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
 import type { ObservedState } from "../domain/State.ts"
+import { updateOrderOf } from "../domain/UpdateOrder.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { Registry, type ServiceRow } from "../services/Registry.ts"
-import { createContainer } from "./deploySteps.ts"
-import { gather, strangers } from "./facts.ts"
-import { ComponentNotFound, NameTaken, ServiceNotFound } from "./ProgramError.ts"
+import { type ComponentRow, Registry, type ServiceRow } from "../services/Registry.ts"
+import { discard, revive } from "./containers.ts"
+import { deployLocked } from "./deploy.ts"
+import { allocatedTo, gather } from "./facts.ts"
+import { findService } from "./findService.ts"
+import { ComponentNotFound, NotReady } from "./ProgramError.ts"
+import { strangers } from "./preflight.ts"
+import { isAway, untilItAnswers } from "./progress.ts"
 import { awaitReady } from "./readiness.ts"
+import { recover, sweep } from "./recover.ts"
+import { changeRoutes, keysOf, proxyRoutes } from "./routes.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { recover } from "./undo.ts"
 
 export interface Target {
   readonly service: string
@@ -26,16 +30,6 @@ export interface Outcome {
   readonly changed: boolean
   readonly observed: ObservedState
 }
-
-export const findService = (service: string) =>
-  Effect.gen(function* () {
-    const registry = yield* Registry
-    const row = yield* registry.service(service)
-    if (Option.isSome(row)) return row.value
-    const known = (yield* registry.services).map((other) => other.service)
-    const near = nearest(service, known)
-    return yield* new ServiceNotFound({ service, ...(near === undefined ? {} : { nearest: near }) })
-  })
 
 const targeted = (row: ServiceRow, target: Target) =>
   Effect.gen(function* () {
@@ -90,47 +84,36 @@ const stopOne = (service: string, component: Pick<ComponentSpec, "name" | "stopT
     return { component: component.name, changed: current?.state === "running", observed } satisfies Outcome
   })
 
+/** The routes of components whose container runs; called again it changes nothing. */
+const routesTo = (row: ServiceRow, components: ReadonlyArray<ComponentSpec>) =>
+  Effect.gen(function* () {
+    if (!components.some(({ routes }) => routes.length > 0)) return
+    const { current, ports } = yield* gather(row.service)
+    const serving = components.map((component) => ({
+      component,
+      allocated: allocatedTo(ports, current.get(component.name)?.id)
+    }))
+    yield* changeRoutes(yield* proxyRoutes(row.spec, serving), [])
+  })
+
 /** The container of the stored spec, running and ready; made again when it is missing or of an older spec. */
 const startOne = (row: ServiceRow, component: ComponentSpec) =>
   Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
     const registry = yield* Registry
     const facts = yield* gather(row.service)
     const current = facts.current.get(component.name)
-    const known = facts.rows.get(component.name)
-    const fresh = current !== undefined && known?.specHash === specHash(component)
-    if (fresh && current.state === "running") {
-      yield* registry.setObserved(row.service, component.name, "running")
-      return { component: component.name, changed: false, observed: "running" } satisfies Outcome
+    const fresh = facts.rows.get(component.name)?.specHash === specHash(component)
+    const running = fresh && current?.state === "running"
+    if (!running) {
+      const [stranger] = strangers(row.spec, [component], facts)
+      if (stranger) return yield* stranger.error
+      const container = yield* revive(row, component, facts)
+      const allocated = allocatedTo(yield* registry.ports(row.service), container)
+      yield* awaitReady(component, { container, allocated })
     }
-    let container = current?.id
-    if (!fresh || container === undefined) {
-      const [stranger] = strangers({ ...row.spec, components: [component] }, facts)
-      if (stranger) {
-        return yield* new NameTaken({ service: row.service, component: component.name, container: stranger.name })
-      }
-      if (current) yield* runtime.remove(current.id)
-      // The deployment that intended this component: should this act be cut off, the next one knows the container by it.
-      const deployment = (yield* registry.deployments(row.service, 100)).find((each) => each.state === "succeeded")
-      const generation = known?.generation ?? 1
-      container = yield* createContainer(row.spec, component, generation, deployment?.id ?? "")
-      const image = Option.getOrUndefined(yield* runtime.image(component.image))
-      yield* registry.putComponent({
-        service: row.service,
-        component: component.name,
-        desired: "running",
-        specHash: specHash(component),
-        generation,
-        containerId: container,
-        imageId: image?.id,
-        image: component.image,
-        observed: "stopped"
-      })
-    }
-    yield* runtime.start(containerName(row.service, component.name))
-    yield* awaitReady(component, container)
     yield* registry.setObserved(row.service, component.name, "running")
-    return { component: component.name, changed: true, observed: "running" } satisfies Outcome
+    yield* routesTo(row, [component])
+    return { component: component.name, changed: !running, observed: "running" } satisfies Outcome
   })
 
 /** How long an orphan, whose definition is gone, may take to stop. */
@@ -141,6 +124,7 @@ export const stop = (target: Target) =>
   act(target, "a stop", (row, components, orphans) =>
     Effect.gen(function* () {
       yield* (yield* Registry).setDesired(target.service, target.component, "stopped")
+      yield* changeRoutes([], yield* keysOf(target.service, components))
       const inOrder = [
         ...ordered(row.spec, components).reverse(),
         ...orphans.map((name) => ({ name, stopTimeout: orphanStopTimeout }))
@@ -157,21 +141,61 @@ export const start = (target: Target) =>
     })
   )
 
-/** Stop and start of what should run; the desired state stays. */
-export const restart = (target: Target) =>
+/** Of what should run: a new container beside the old one where the component allows it, else stop and start. */
+export const restart = (target: Target, actor: string) =>
   act(target, "a restart", (row, components) =>
     Effect.gen(function* () {
       const rows = yield* (yield* Registry).components(row.service)
       const wanted = new Set(rows.filter((r) => r.desired === "running").map((r) => r.component))
-      const [running, resting] = [
-        ordered(row.spec, components).filter((c) => wanted.has(c.name)),
-        components.filter((c) => !wanted.has(c.name))
+      const running = ordered(row.spec, components).filter((c) => wanted.has(c.name))
+      const beside = running.filter((component) => updateOrderOf(component, row.spec) === "start-first")
+      const after = running.filter((component) => !beside.includes(component))
+      yield* Effect.forEach([...after].reverse(), (component) => stopOne(row.service, component))
+      const started = yield* Effect.forEach(after, (component) => startOne(row, component))
+      const replaced = beside.length > 0 ? yield* replaceBeside(row, beside, rows, actor) : []
+      const resting = components.filter((c) => !wanted.has(c.name))
+      return [
+        ...started,
+        ...replaced,
+        ...resting.map((c): Outcome => ({ component: c.name, changed: false, observed: "stopped" }))
       ]
-      yield* Effect.forEach([...running].reverse(), (component) => stopOne(row.service, component))
-      const started = yield* Effect.forEach(running, (component) => startOne(row, component))
-      return [...started, ...resting.map((c): Outcome => ({ component: c.name, changed: false, observed: "stopped" }))]
     })
   )
+
+const replaceBeside = (
+  row: ServiceRow,
+  components: ReadonlyArray<ComponentSpec>,
+  rows: ReadonlyArray<ComponentRow>,
+  actor: string
+) =>
+  Effect.gen(function* () {
+    const names = components.map(({ name }) => name as string)
+    const pinned = new Map(
+      rows.flatMap(({ component, imageId }) =>
+        imageId === undefined ? [] : [[component, { imageId, digest: undefined }] as const]
+      )
+    )
+    const request = {
+      spec: row.spec,
+      components: names,
+      force: true,
+      pull: false,
+      noWait: false,
+      wait: false,
+      respectPin: false,
+      actor
+    }
+    const { failure } = yield* deployLocked(
+      request,
+      { kind: "restart", pinned, ...(row.pinnedFrom === undefined ? {} : { pinnedFrom: row.pinnedFrom }) },
+      () => Effect.void
+    )
+    if (failure) {
+      const { component, message: why, reason } = failure
+      return yield* new NotReady({ component, reason: reason.toLowerCase(), why })
+    }
+    return names.map((component): Outcome => ({ component, changed: true, observed: "running" }))
+  })
 
 /** Containers, the service's own bridge and its rows gone, in an order that a crash can take up again; files stay. */
 export const undeploy = (service: string) =>
@@ -186,15 +210,30 @@ export const undeploy = (service: string) =>
 
 const undeployLocked = (service: string) =>
   Effect.gen(function* () {
-    const registry = yield* Registry
-    const runtime = yield* ContainerRuntime
     yield* recover(service)
     const row = yield* findService(service)
+    // With the runtime away nothing is begun.
+    yield* (yield* ContainerRuntime).list
+    yield* (yield* Registry).putService({ ...row, desired: "stopped", undeploying: true })
+    return yield* finishUndeploy(row)
+  })
+
+/** From the row `undeploying` on there is only forward; each step again changes nothing. */
+const finishUndeploy = (row: ServiceRow) =>
+  Effect.gen(function* () {
+    const { service } = row
+    const registry = yield* Registry
+    const runtime = yield* ContainerRuntime
     yield* registry.setDesired(service, undefined, "stopped")
-    yield* registry.putService({ ...row, desired: "stopped", undeploying: true })
+    // A proxy that refuses to forget a route is no reason to keep what it leads to.
+    yield* Effect.catchTag(changeRoutes([], yield* keysOf(service, row.spec.components)), "ProxyRefused", (error) =>
+      Effect.logError("routes are not removed").pipe(Effect.annotateLogs({ why: error.message }))
+    )
     const { current } = yield* gather(service)
+    const stopping = ordered(row.spec, row.spec.components).reverse()
+    const orphans = [...current.keys()].filter((name) => !stopping.some((component) => component.name === name))
     const removed: Array<string> = []
-    for (const component of ordered(row.spec, row.spec.components).reverse()) {
+    for (const component of [...stopping, ...orphans.map((name) => ({ name, stopTimeout: orphanStopTimeout }))]) {
       const container = current.get(component.name)
       if (!container) continue
       if (container.state === "running") {
@@ -204,19 +243,17 @@ const undeployLocked = (service: string) =>
           () => Effect.void
         )
       }
-      yield* runtime.remove(container.id)
+      yield* discard(container.id)
       removed.push(container.containerName)
     }
-    // Orphans: in the registry, no longer in the definition.
-    for (const container of current.values()) {
-      if (removed.includes(container.containerName)) continue
-      yield* runtime.remove(container.id)
-      removed.push(container.containerName)
-    }
-    // Somebody else's container on the bridge is no reason to keep the service.
-    yield* Effect.catchTag(runtime.removeNetwork(serviceNetwork(service)), "RuntimeRefused", (error) =>
-      Effect.logWarning("the service's bridge stays").pipe(Effect.annotateLogs({ service, why: error.message }))
-    )
+    yield* sweep(service)
     yield* registry.removeService(service)
     return removed
-  })
+  }).pipe(
+    Effect.tapError((error) =>
+      Effect.logWarning("an undeploy is held up and will be tried again").pipe(
+        Effect.annotateLogs({ why: error.message })
+      )
+    ),
+    Effect.retry({ schedule: untilItAnswers, while: isAway })
+  )

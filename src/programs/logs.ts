@@ -1,7 +1,8 @@
 import { Effect, Stream } from "effect"
 import { ContainerRuntime, type LogLine, type LogOptions } from "../services/ContainerRuntime.ts"
 import { gather } from "./facts.ts"
-import { findService, type Target } from "./lifecycle.ts"
+import { findService } from "./findService.ts"
+import type { Target } from "./lifecycle.ts"
 import { ComponentNotFound } from "./ProgramError.ts"
 
 /** The log lines of one or all components of a service, as they come; each says whose it is. */

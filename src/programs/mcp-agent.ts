@@ -1,3 +1,4 @@
+import { arch } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { Command } from "@effect/cli"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -8,9 +9,12 @@ import { Background } from "../agent/Background.ts"
 import { commands } from "../agent/cli.ts"
 import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
+import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as MciasIdentity from "../layers/MciasIdentity.ts"
+import * as NodeHostPorts from "../layers/NodeHostPorts.ts"
 import * as NodeProber from "../layers/NodeProber.ts"
+import * as NoProxy from "../layers/NoProxy.ts"
 import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
@@ -44,6 +48,8 @@ const nodeInfo = (config: AgentConfig, file: string) =>
         config.runtime.authFile
       ].filter((path) => path !== undefined),
       authFile: config.runtime.authFile,
+      arch: arch() === "x64" ? "amd64" : arch(),
+      zone: config.dns?.zone,
       startedAt
     }))
   )
@@ -77,6 +83,9 @@ const services = (config: AgentConfig, file: string) =>
     runtime(config),
     HostFolders.layer(config.agent.filesRoot),
     NodeProber.layer,
+    NodeHostPorts.layer,
+    DevKmsgKernelLog.layer,
+    config.proxy === undefined ? NoProxy.layer : NoProxy.layerMissing(config.proxy.driver),
     nodeInfo(config, file),
     ServiceLocks.Default,
     AgentState.Default

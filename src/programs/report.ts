@@ -6,7 +6,7 @@ import type { RestartPolicy } from "../domain/Scalars.ts"
 import type { DesiredState, ObservedState } from "../domain/State.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
-import { findService } from "./lifecycle.ts"
+import { findService } from "./findService.ts"
 
 /** One component as the runtime has it now. Times are milliseconds since the epoch. */
 export interface Live {

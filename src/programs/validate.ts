@@ -3,37 +3,31 @@ import { formatVolume, parseVolume } from "../domain/Scalars.ts"
 import { checkContainerNames, checkService, checkVolumes, reservedBy } from "../domain/ServiceRules.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
+import { Proxy } from "../services/Proxy.ts"
 import { Registry } from "../services/Registry.ts"
 import { ServiceFolders } from "../services/ServiceFolders.ts"
 import { ComponentNotFound, NotCarriedOut, SpecInvalid } from "./ProgramError.ts"
 
 /** Keys without which the containers would not be what the definition says; their machinery is still to come. */
 const neededLater = (component: ComponentSpec): ReadonlyArray<string> => [
-  ...(component.routes.length > 0 ? [`routes of component ${component.name}`] : []),
   ...(component.secrets.length > 0 ? [`secrets of component ${component.name}`] : [])
 ]
 
-const named = (components: ReadonlyArray<ComponentSpec>) => components.map((component) => component.name).join(", ")
-
 /** What the deployment goes on without, said once. */
-export const warnings = (spec: ServiceSpec): ReadonlyArray<{ component: string; message: string }> => {
-  const restarting = spec.components.filter((component) => component.restart !== "no")
-  const startFirst = spec.components.filter((component) => component.updateOrder === "start-first")
-  if (!spec.active) {
-    return [{ component: "", message: `active = false: nothing of it is started; mcp start ${spec.name} does that` }]
-  }
-  return [
-    ...(restarting.length > 0
-      ? [`restart is not carried out yet: should ${named(restarting)} end, only mcp start brings it back`]
-      : []),
-    ...(startFirst.length > 0
-      ? [
-          `update_order = "start-first" is not carried out yet: of ${named(startFirst)} the old container is stopped first`
-        ]
-      : []),
-    ...(spec.snapshot ? ["[snapshot] is stored, but snapshots are not carried out yet"] : [])
-  ].map((message) => ({ component: "", message }))
-}
+export const warnings = (spec: ServiceSpec) =>
+  Effect.gen(function* () {
+    const proxy = yield* Proxy
+    if (!spec.active) {
+      return [{ component: "", message: `active = false: nothing of it is started; mcp start ${spec.name} does that` }]
+    }
+    const routed = spec.components.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
+    return [
+      ...(proxy.driver === "none" && routed.length > 0
+        ? [`this node has no [proxy]: nothing leads to the routes of ${routed.join(", ")}; mcp ps shows their ports`]
+        : []),
+      ...(spec.snapshot ? ["[snapshot] is stored, but snapshots are not carried out yet"] : [])
+    ].map((message) => ({ component: "", message }))
+  })
 
 /** The spec with the sources of its volumes where they really lead: a link must not reach what a path may not. */
 const followed = (spec: ServiceSpec) =>

@@ -14,6 +14,8 @@ export class Container extends Schema.Class<Container>("mcp/Container")({
   exitCode: Schema.optional(Schema.Number),
   startedAt: Schema.optional(Schema.Number),
   finishedAt: Schema.optional(Schema.Number),
+  /** The runtime says that it was killed for its memory limit; only `inspect` tells. */
+  oomKilled: Schema.optional(Schema.Boolean),
   labels: Schema.Record({ key: Schema.String, value: Schema.String }),
   /** `[ip:]host:container[/udp]`, canonical. */
   ports: Schema.Array(Schema.String)
@@ -30,6 +32,7 @@ export class Image extends Schema.Class<Image>("mcp/Image")({
 
 export interface NewContainer {
   readonly containerName: string
+  /** A reference, or the id of an image that may have no name any more. */
   readonly image: string
   readonly labels: Readonly<Record<string, string>>
   readonly env: Readonly<Record<string, string>>
@@ -119,12 +122,17 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
       reference: string,
       options: { readonly authFile: string | undefined }
     ) => Stream.Stream<string, E.ImagePullFailed | Unavailable>
+    /** By id, with all its names. Answers whether it is gone: an image that a container uses stays. */
+    readonly removeImage: (id: string) => Effect.Effect<boolean, E.RuntimeRefused | Unavailable>
     /** Creates a bridge of that name, with DNS, unless it is there. */
     readonly ensureNetwork: (
       network: string,
       labels: Readonly<Record<string, string>>
     ) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
-    /** Succeeds when it is gone already; refused while a container is on it. */
-    readonly removeNetwork: (network: string) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
+    /** Succeeds when it is gone already or does not carry these labels; refused while a container is on it. */
+    readonly removeNetwork: (
+      network: string,
+      labels: Readonly<Record<string, string>>
+    ) => Effect.Effect<void, E.RuntimeRefused | Unavailable>
   }
 >() {}

@@ -12,6 +12,8 @@ export class NodeInfo extends Context.Tag("mcp/NodeInfo")<
     readonly ownPaths: ReadonlyArray<string>
     /** Credentials of image registries, as containers-auth.json(5). */
     readonly authFile: string | undefined
+    /** As image registries name it: amd64, arm64. */
+    readonly arch: string
     /** The zone of the services' own host names, when the node has one. */
     readonly zone: string | undefined
     readonly startedAt: number

@@ -1,7 +1,6 @@
 import { Context, type Effect, type Option } from "effect"
-import type { ServiceSpec } from "../domain/Spec.ts"
+import type { ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
 import type { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../domain/State.ts"
-import type { UpdateOrder } from "../domain/UpdateOrder.ts"
 import type { RegistryUnavailable } from "./RegistryError.ts"
 
 /** A service's row. Times are milliseconds since the epoch. */

@@ -4,7 +4,7 @@ import { healthProbe } from "../../src/domain/HealthProbe.ts"
 import { ComponentSpec } from "../../src/domain/Spec.ts"
 
 const probe = (fields: Record<string, unknown>) =>
-  healthProbe(Schema.decodeUnknownSync(ComponentSpec)({ name: "web", image: "web:1", ...fields }))
+  healthProbe(Schema.decodeUnknownSync(ComponentSpec)({ name: "web", image: "web:1", ...fields }), new Map())
 const tcp = (host: string, port: number) => ({ _tag: "Tcp" as const, host, port })
 
 describe("a health check is made from the node, through the component's host port", () => {

@@ -174,7 +174,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
       const runtime = yield* ContainerRuntime
       const port = yield* freePort
       const ensure = runtime.ensureNetwork("net-a", { "mcp.service": "a" })
-      yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork("net-a")))
+      yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork("net-a", {})))
       yield* Effect.all([ensure, ensure, ensure], { concurrency: "unbounded" })
       const network = { to: "net-a", aliases: ["backend"] }
       const ports = [`127.0.0.1:${port}:80`]
@@ -187,7 +187,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
         exitCode: 0,
         output: "served\n"
       })
-      const busy = yield* Effect.flip(runtime.removeNetwork("net-a"))
+      const busy = yield* Effect.flip(runtime.removeNetwork("net-a", {}))
       assert.strictEqual(busy.message, "remove network net-a: a container is on it")
 
       yield* Effect.addFinalizer(() => Effect.ignore(runtime.remove("other")))
@@ -203,7 +203,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
       const runtime = yield* ContainerRuntime
       const { port } = yield* listen
       yield* runtime.ensureNetwork("net-b", {})
-      yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork("net-b")))
+      yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork("net-b", {})))
       yield* Effect.addFinalizer(() => Effect.ignore(runtime.remove("late")))
       yield* runtime.create(wanted("late", { network: { to: "net-b", aliases: [] }, ports: [`${port}:80`] }))
       assert.strictEqual((yield* Effect.flip(runtime.start("late")))._tag, "PortInUse")

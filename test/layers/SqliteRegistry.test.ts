@@ -96,6 +96,8 @@ describe("the registry on SQLite", () => {
     })
   )
 
+  const begun = { id: "01A", service: "shop", kind: "deploy", spec, actor: "ada" } as const
+
   it.scopedLive("ends a deployment in one transaction, and finds those that did not end", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "mcp.db")
@@ -103,8 +105,15 @@ describe("the registry on SQLite", () => {
         path,
         Effect.gen(function* () {
           const registry = yield* Registry
-          const step = { component: "web", action: "replace", previousContainerId: "c0", previousRan: true } as const
-          yield* registry.beginDeployment({ id: "01A", service: "shop", spec, actor: "ada" }, [step])
+          const step = {
+            component: "web",
+            action: "replace",
+            updateOrder: "stop-first",
+            generation: 2,
+            previousContainerId: "c0",
+            previousRan: true
+          } as const
+          yield* registry.beginDeployment(begun, [step])
           yield* registry.setNewContainer("01A", "web", "c1")
           assert.deepStrictEqual(
             (yield* registry.unfinishedDeployments).map((d) => [d.id, d.state, d.actor]),
@@ -128,7 +137,7 @@ describe("the registry on SQLite", () => {
         path,
         Effect.gen(function* () {
           const registry = yield* Registry
-          yield* registry.beginDeployment({ id: "01A", service: "shop", spec, actor: "ada" }, [])
+          yield* registry.beginDeployment(begun, [])
           yield* registry.commitDeployment("01A", row, [web])
           yield* registry.setDesired("shop", undefined, "stopped")
           assert.strictEqual((yield* registry.components("shop"))[0]?.desired, "stopped")

@@ -56,7 +56,7 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
 
   const bridge = Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
-    yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork(network)))
+    yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork(network, {})))
     yield* runtime.ensureNetwork(network, { "mcp.service": "contract" })
   })
 
@@ -241,11 +241,11 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
       const runtime = yield* ContainerRuntime
       yield* Effect.all([bridge, bridge, bridge], { concurrency: "unbounded" })
       const id = yield* created("c-net", { network: { to: network, aliases: ["a"] } })
-      const busy = yield* Effect.flip(runtime.removeNetwork(network))
+      const busy = yield* Effect.flip(runtime.removeNetwork(network, {}))
       assert.strictEqual(busy.message, `remove network ${network}: a container is on it`)
       yield* runtime.remove(id)
-      yield* runtime.removeNetwork(network)
-      yield* runtime.removeNetwork(network)
+      yield* runtime.removeNetwork(network, {})
+      yield* runtime.removeNetwork(network, {})
     })
   )
 

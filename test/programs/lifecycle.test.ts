@@ -60,7 +60,7 @@ describe("stop, start and restart", () => {
       yield* running
       yield* stop({ service: "shop", component: "worker" })
       assert.deepStrictEqual(yield* states, ["web running (running)", "worker stopped (stopped)"])
-      const outcomes = yield* waited(restart(whole))
+      const outcomes = yield* waited(restart(whole, "ada"))
       assert.deepStrictEqual(
         outcomes.map((o) => `${o.component} ${o.changed}`),
         ["web true", "worker false"]

@@ -3,11 +3,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Fiber, Layer, Schema, TestClock } from "effect"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
+import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
 import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { HostPorts } from "../../src/services/HostPorts.ts"
+import { KernelLog } from "../../src/services/KernelLog.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
 import { type ProbeResult, Prober } from "../../src/services/Prober.ts"
 import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
@@ -33,10 +36,20 @@ export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: 
       filesRoot: "/srv",
       ownPaths: ["/srv/mcp/mcp.db"],
       authFile: undefined,
+      arch: "amd64",
+      zone: undefined,
       startedAt: 0
     }),
     Layer.succeed(Prober, { http: () => Effect.sync(probe), tcp: () => Effect.sync(probe) }),
-    Layer.succeed(ServiceFolders, { ensure: () => Effect.void, realPath: Effect.succeed })
+    Layer.succeed(ServiceFolders, {
+      ensure: () => Effect.void,
+      check: () => Effect.void,
+      stat: () => Effect.succeedSome({ uid: 0, gid: 0, mode: 0o755 }),
+      realPath: Effect.succeed
+    }),
+    FakeProxy.layer,
+    Layer.succeed(HostPorts, { isFree: () => Effect.succeed(true) }),
+    Layer.succeed(KernelLog, { oomKilled: () => Effect.succeedSome(false) })
   )
 }
 
@@ -60,6 +73,8 @@ export const asked = (spec: ServiceSpec): DeployRequest => ({
   force: false,
   pull: false,
   noWait: false,
+  wait: false,
+  respectPin: false,
   actor: "ada"
 })
 

@@ -46,7 +46,8 @@ export const Inspected = Schema.Struct({
     Status: Schema.String,
     ExitCode: Schema.Number,
     StartedAt: Schema.String,
-    FinishedAt: Schema.String
+    FinishedAt: Schema.String,
+    OOMKilled: Schema.optional(Schema.Boolean)
   }),
   Config: Schema.Struct({ Labels }),
   HostConfig: Schema.Struct({
@@ -73,6 +74,7 @@ const container = (facts: {
   readonly finishedAt: number
   readonly labels: Readonly<Record<string, string>> | null
   readonly ports: ReadonlyArray<string>
+  readonly oomKilled?: boolean | undefined
 }) => {
   const state = stateOf(facts.state)
   const started = millis(facts.startedAt)
@@ -86,6 +88,7 @@ const container = (facts: {
     labels: facts.labels ?? {},
     ports: facts.ports.toSorted(),
     ...(state === "exited" ? { exitCode: facts.exitCode } : {}),
+    ...(facts.oomKilled === undefined ? {} : { oomKilled: facts.oomKilled }),
     ...(started === undefined ? {} : { startedAt: started }),
     ...(finished === undefined ? {} : { finishedAt: finished })
   })
@@ -118,6 +121,7 @@ export const inspected = (one: typeof Inspected.Type) =>
     exitCode: one.State.ExitCode,
     startedAt: Date.parse(one.State.StartedAt),
     finishedAt: Date.parse(one.State.FinishedAt),
+    oomKilled: one.State.OOMKilled,
     labels: one.Config.Labels,
     ports: Object.entries(one.HostConfig.PortBindings ?? {}).flatMap(([key, bindings]) => {
       const [inside, protocol] = key.split("/")

@@ -3,7 +3,7 @@ import { HttpClientRequest } from "@effect/platform"
 import { Effect, Option, Schema, Stream } from "effect"
 import * as Reference from "../../domain/Image.ts"
 import { type ContainerRuntime, Image } from "../../services/ContainerRuntime.ts"
-import { ImagePullFailed } from "../../services/RuntimeError.ts"
+import { ImagePullFailed, RuntimeRefused } from "../../services/RuntimeError.ts"
 import { whyNot } from "../fileError.ts"
 import { type Api, asUnavailable, path } from "./api.ts"
 import { plain } from "./words.ts"
@@ -60,7 +60,24 @@ const credentials = (reference: string, authFile: string | undefined) =>
     return Option.some(Buffer.from(json).toString("base64").replaceAll("+", "-").replaceAll("/", "_"))
   })
 
-export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull"> => ({
+export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" | "removeImage"> => ({
+  removeImage: (id) =>
+    api
+      .text({
+        operation: "remove image",
+        // Of an image with several names this endpoint takes all, which the one for a single image refuses.
+        request: HttpClientRequest.del("/images/remove").pipe(HttpClientRequest.setUrlParam("images", id)),
+        within: "60 seconds"
+      })
+      .pipe(
+        Effect.as(true),
+        Effect.catchTag("Refusal", (error) => {
+          if (error.status === 404) return Effect.succeed(true)
+          if (error.status === 409) return Effect.succeed(false)
+          return new RuntimeRefused({ operation: "remove image", subject: id, why: error.why })
+        })
+      ),
+
   image: (reference) =>
     api
       .json(

@@ -1,8 +1,12 @@
 import { HttpClientRequest } from "@effect/platform"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { ContainerRuntime } from "../../services/ContainerRuntime.ts"
 import { RuntimeRefused } from "../../services/RuntimeError.ts"
 import { type Api, path } from "./api.ts"
+
+const Inspected = Schema.Struct({
+  labels: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { nullable: true })
+})
 
 export const make = (api: Api): Pick<ContainerRuntime["Type"], "ensureNetwork" | "removeNetwork"> => ({
   ensureNetwork: (network, labels) =>
@@ -36,10 +40,26 @@ export const make = (api: Api): Pick<ContainerRuntime["Type"], "ensureNetwork" |
         )
       ),
 
-  removeNetwork: (network) =>
+  removeNetwork: (network, labels) =>
     api
-      .text({ operation: "network", request: HttpClientRequest.del(path`/networks/${network}`), within: "60 seconds" })
+      .json(
+        {
+          operation: "network",
+          request: HttpClientRequest.get(path`/networks/${network}/json`),
+          within: "10 seconds"
+        },
+        Inspected
+      )
       .pipe(
+        Effect.flatMap((found) =>
+          Object.entries(labels).every(([key, value]) => found.labels?.[key] === value)
+            ? api.text({
+                operation: "network",
+                request: HttpClientRequest.del(path`/networks/${network}`),
+                within: "60 seconds"
+              })
+            : Effect.void
+        ),
         Effect.asVoid,
         Effect.catchTag("Refusal", (error) => {
           if (error.status === 404) return Effect.void

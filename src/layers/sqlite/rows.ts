@@ -1,7 +1,6 @@
 import { Schema } from "effect"
-import { ServiceSpec } from "../../domain/Spec.ts"
+import { ServiceSpec, UpdateOrder } from "../../domain/Spec.ts"
 import { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../../domain/State.ts"
-import { UpdateOrder } from "../../domain/UpdateOrder.ts"
 
 /* Rows as SQL has them on the encoded side, as the service has them on the type side. */
 

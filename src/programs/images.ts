@@ -1,0 +1,113 @@
+import { Effect, Either, Option, Stream } from "effect"
+import * as Reference from "../domain/Image.ts"
+import type { ComponentSpec } from "../domain/Spec.ts"
+import { ContainerRuntime, type Image } from "../services/ContainerRuntime.ts"
+import { NodeInfo } from "../services/NodeInfo.ts"
+import { Registry } from "../services/Registry.ts"
+import { ImageNotFound } from "../services/RuntimeError.ts"
+import type { Emit } from "./DeployEvent.ts"
+import type { ProgramError } from "./explain.ts"
+import { step } from "./progress.ts"
+
+/** The image that a component is to run, pinned: by its id here, by its digest in an image registry. */
+export interface ResolvedImage {
+  readonly id: string
+  readonly digest: string | undefined
+  readonly architecture: string | undefined
+  readonly user: string | undefined
+}
+
+/** A revision's images with which a component is to run again, whatever its reference means by now. */
+export type Pinned = ReadonlyMap<string, { readonly imageId: string; readonly digest: string | undefined }>
+
+const repositoryOf = (reference: string) => {
+  const image = Reference.parse(reference)
+  return image && `${image.registry}/${image.repository}`
+}
+
+const resolved = (reference: string, image: Image): ResolvedImage => ({
+  id: image.id,
+  digest: image.digests.find((digest) => digest.split("@")[0] === repositoryOf(reference)),
+  architecture: image.architecture,
+  user: image.user
+})
+
+/** Revisions of a service whose images are kept. */
+const keptRevisions = 10
+
+const pull = (component: string, reference: string, emit: Emit) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    const { authFile } = yield* NodeInfo
+    const before = Option.getOrUndefined(yield* runtime.image(reference))
+    yield* runtime.pull(reference, { authFile }).pipe(
+      Stream.runForEach((message) => emit({ _tag: "Pull", component, image: reference, message })),
+      step(emit, component, "pull")
+    )
+    const image = Option.getOrUndefined(yield* runtime.image(reference))
+    if (image === undefined) return yield* new ImageNotFound({ image: reference })
+    if (image.id !== before?.id) yield* registry.notePulledImage(image.id, reference)
+    return image
+  })
+
+const resolve = (component: ComponentSpec, pinned: Pinned, always: boolean, emit: Emit) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const pin = pinned.get(component.name)
+    if (pin) {
+      const here = yield* runtime.image(pin.imageId)
+      if (Option.isSome(here)) return { ...resolved(component.image, here.value), digest: pin.digest }
+      return resolved(component.image, yield* pull(component.name, pin.digest ?? component.image, emit))
+    }
+    const here = yield* runtime.image(component.image)
+    if (Option.isSome(here) && !always) return resolved(component.image, here.value)
+    return resolved(component.image, yield* pull(component.name, component.image, emit))
+  })
+
+/** Finds each component's image, pulling what is missing, side by side; with `always` the image registry is asked again. */
+export const resolveImages = (
+  components: ReadonlyArray<ComponentSpec>,
+  options: { readonly pinned: Pinned; readonly always: boolean },
+  emit: Emit
+) =>
+  Effect.gen(function* () {
+    // One look-up an image: components often share one.
+    const key = (c: ComponentSpec) => options.pinned.get(c.name)?.imageId ?? c.image
+    const first = new Map([...components].reverse().map((component) => [key(component), component]))
+    const found = new Map(
+      yield* Effect.forEach(
+        first,
+        ([image, component]) =>
+          Effect.map(
+            Effect.either(resolve(component, options.pinned, options.always, emit)),
+            (r) => [image, r] as const
+          ),
+        { concurrency: "unbounded" }
+      )
+    )
+    const images = new Map<string, ResolvedImage>()
+    const failed: Array<{ component: string; error: ProgramError }> = []
+    for (const component of components) {
+      const result = found.get(key(component))
+      if (result === undefined) continue
+      if (Either.isRight(result)) images.set(component.name, result.right)
+      else if (first.get(key(component)) === component) failed.push({ component: component.name, error: result.left })
+    }
+    return { resolved: images, failed }
+  })
+
+/** Removes the images that MCP has pulled and that no component, no kept revision and no container uses. */
+export const removeUnusedImages = Effect.gen(function* () {
+  const registry = yield* Registry
+  const runtime = yield* ContainerRuntime
+  const pulled = yield* registry.pulledImages
+  if (pulled.length === 0) return
+  const used = new Set([
+    ...(yield* registry.imagesInUse(keptRevisions)),
+    ...(yield* runtime.list).map((container) => container.imageId)
+  ])
+  for (const image of pulled.filter((id) => !used.has(id))) {
+    if (yield* runtime.removeImage(image)) yield* registry.forgetPulledImage(image)
+  }
+})

@@ -1,0 +1,79 @@
+import { Effect, Option } from "effect"
+import { Labels, serviceNetwork } from "../domain/Names.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
+import { type DeploymentRow, Registry } from "../services/Registry.ts"
+import { commit } from "./commit.ts"
+import { discard, ownNetworkLabels } from "./containers.ts"
+import { explain } from "./explain.ts"
+import { removeUnusedImages } from "./images.ts"
+import { undo } from "./undo.ts"
+
+/**
+ * Removes what acts that are over left behind: containers that carry this registry's label and a deployment of this
+ * service's history, and that no row names any more; ports of no container; a bridge that nothing is on. To be run under
+ * the service's lock, with no deployment under way.
+ */
+export const sweep = (service: string) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    const rows = yield* registry.components(service)
+    const named = new Set(rows.map((row) => row.containerId))
+    const own = (yield* runtime.list).filter(
+      ({ labels }) => labels[Labels.registry] === registry.id && labels[Labels.service] === service
+    )
+    const unnamed = own.filter(({ id }) => !named.has(id))
+    for (const { id, labels } of unnamed) {
+      const intended = yield* registry.deployment(labels[Labels.deployment] ?? "")
+      if (Option.isSome(intended) && intended.value.service === service) yield* discard(id)
+    }
+    yield* registry.releaseStrayPorts(service)
+    const stored = Option.getOrUndefined(yield* registry.service(service))
+    const bridged =
+      stored?.undeploying === false && stored.spec.components.some((component) => component.network === undefined)
+    if (!bridged && own.length === unnamed.length) {
+      // Somebody else's container on the bridge is no reason to fail.
+      yield* Effect.catchTag(
+        runtime.removeNetwork(serviceNetwork(service), ownNetworkLabels(service, registry.id)),
+        "RuntimeRefused",
+        (error) =>
+          Effect.logWarning("the service's bridge stays").pipe(Effect.annotateLogs({ service, why: error.message }))
+      )
+    }
+    yield* removeUnusedImages
+    yield* registry.setSwept(service)
+  })
+
+const cutOff = (deployment: DeploymentRow) =>
+  deployment.failure ?? {
+    component: "",
+    reason: "AGENT_ENDED",
+    message: "the agent ended during the deployment",
+    lastLogs: []
+  }
+
+/** `committing` goes forward, unless the proxy refuses routes that lead nowhere new yet; all else goes back. */
+const resolve = (deployment: DeploymentRow) =>
+  Effect.gen(function* () {
+    const quiet = () => Effect.void
+    yield* Effect.logWarning("resolving a deployment that did not finish").pipe(
+      Effect.annotateLogs({ service: deployment.service, deployment: deployment.id, state: deployment.state })
+    )
+    if (deployment.state !== "committing") return yield* undo(deployment, cutOff(deployment), quiet)
+    yield* commit(deployment, quiet).pipe(
+      Effect.catchTag("ProxyRefused", (error) => {
+        // Told only while the routes still lead to the old containers, none of which has been stopped.
+        const failure = { component: "", reason: explain(error).reason, message: error.message, lastLogs: [] }
+        return undo(deployment, failure, quiet)
+      })
+    )
+  })
+
+/** Ends what a crash left of a service: a deployment between two states, and whatever nothing names. */
+export const recover = (service: string) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const unfinished = (yield* registry.unfinishedDeployments).filter((row) => row.service === service)
+    for (const deployment of unfinished) yield* resolve(deployment)
+    if (unfinished.length > 0 || (yield* registry.unswept).includes(service)) yield* sweep(service)
+  })
