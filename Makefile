@@ -11,7 +11,7 @@ BASELINE := proto/baseline.binpb
 PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static catatonit
 TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils
 
-.PHONY: all build test vet lint format proto proto-lint proto-check proto-baseline \
+.PHONY: all build fault test vet lint format proto proto-lint proto-check proto-baseline \
 	mcp mcp-agent mcp-mcias demo demo-stop clean
 
 all: vet lint test build
@@ -54,6 +54,10 @@ mcp mcp-agent mcp-mcias: $(MODULES)
 test: vet lint proto-lint proto-check build
 	@scripts/ensure-packages.sh $(TEST_PACKAGES)
 	@node scripts/test.mjs
+
+# The long form of the tests that kill the agent: at every call, not at some.
+fault: $(MODULES)
+	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts
 
 demo: mcp mcp-agent mcp-mcias
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)

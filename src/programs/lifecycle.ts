@@ -229,7 +229,7 @@ const finishUndeploy = (row: ServiceRow) =>
     yield* Effect.catchTag(changeRoutes([], yield* keysOf(service, row.spec.components)), "ProxyRefused", (error) =>
       Effect.logError("routes are not removed").pipe(Effect.annotateLogs({ why: error.message }))
     )
-    const { current } = yield* gather(service)
+    const { current, rows } = yield* gather(service)
     const stopping = ordered(row.spec, row.spec.components).reverse()
     const orphans = [...current.keys()].filter((name) => !stopping.some((component) => component.name === name))
     const removed: Array<string> = []
@@ -246,6 +246,8 @@ const finishUndeploy = (row: ServiceRow) =>
       yield* discard(container.id)
       removed.push(container.containerName)
     }
+    // Also those of containers that an earlier attempt removed before it was cut off.
+    for (const { containerId } of rows.values()) if (containerId) yield* registry.releasePorts(containerId)
     yield* sweep(service)
     yield* registry.removeService(service)
     return removed

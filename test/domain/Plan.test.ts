@@ -25,7 +25,7 @@ const running: PlanInput = {
   stored: before,
   rows: [row],
   observed: new Map([["web", { state: "running", imageId: "i1" }]]),
-  images: new Map([[image, "i1"]]),
+  images: new Map([["web", "i1"]]),
   force: false,
   only: []
 }
@@ -39,10 +39,10 @@ describe("what a deploy would do with a component", () => {
     ["another spec", { spec: service({ cmd: ["x"] }) }, "replace: the definition changed"],
     [
       "another image under the same name",
-      { images: new Map([[image, "i2"]]) },
+      { images: new Map([["web", "i2"]]) },
       "replace: the image changed under its name"
     ],
-    ["an image that is not here is no change", { images: new Map([[image, undefined]]) }, "unchanged: "],
+    ["an image that is not here is no change", { images: new Map([["web", undefined]]) }, "unchanged: "],
     ["forced", { force: true }, "replace: forced"],
     ["stopped", { observed: new Map([["web", { state: "exited", imageId: "i1" }]]) }, "start: it is exited"],
     [

@@ -1,0 +1,149 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Option } from "effect"
+import type { ServiceSpec } from "../../src/domain/Spec.ts"
+import { canonicalService } from "../../src/domain/SpecHash.ts"
+import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
+import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { settle, unsettled } from "../../src/programs/boot.ts"
+import { deploy } from "../../src/programs/deploy.ts"
+import { undeploy } from "../../src/programs/lifecycle.ts"
+import { rollback } from "../../src/programs/rollback.ts"
+import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { Registry } from "../../src/services/Registry.ts"
+import { violations } from "../support/invariants.ts"
+import { Fuse, fused, wasKilled } from "./crashing.ts"
+import { asked, deployed, node, passTime, specOf } from "./support.ts"
+
+/** Three components: one handed over by its route, one that must stop first, one that both stay with. */
+const mixed = (version: string, change: Record<string, unknown> = {}) =>
+  specOf({
+    name: "shop",
+    components: [
+      { name: "web", image: `localhost/web:${version}`, routes: [{ port: 443, target: 80, hostname: "shop.example" }] },
+      { name: "db", image: `localhost/db:${version}`, volumes: ["/srv/shop/db:/db"], depends_on: ["cache"] },
+      { name: "cache", image: "localhost/cache:1" }
+    ],
+    ...change
+  })
+const one = (order: string, version: string) =>
+  specOf({
+    name: "shop",
+    components: [
+      {
+        name: "web",
+        image: `localhost/web:${version}`,
+        update_order: order,
+        routes: [{ port: 443, hostname: "shop.example" }]
+      }
+    ]
+  })
+
+/** `make fault` kills at every single call. */
+const stride = process.env["MCP_FAULT"] === "full" ? 1 : 4
+
+const images = Effect.gen(function* () {
+  const control = yield* FakeRuntimeControl
+  for (const name of ["web", "db", "cache"]) {
+    for (const version of ["1", "2"]) yield* control.addImage(`localhost/${name}:${version}`)
+    yield* control.addImage(`localhost/${name}:bad`, { exits: { afterMs: 300, code: 1 } })
+  }
+})
+
+/** With the clock running past every wait. */
+const through = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(effect)
+    yield* passTime(fiber)
+    return yield* fiber.await
+  })
+
+const quiet = () => Effect.void
+
+/** A new agent on the same node: locks are its own, rows and containers are what the old one left. */
+const newAgent = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, ServiceLocks.Default)
+
+interface Kind {
+  readonly name: string
+  readonly before: ReadonlyArray<ServiceSpec>
+  readonly act: Effect.Effect<unknown, unknown, Effect.Effect.Context<ReturnType<typeof deploy>>>
+  /** What the service may be afterwards; undefined: gone. */
+  readonly may: ReadonlyArray<ServiceSpec | undefined>
+}
+
+const kinds: ReadonlyArray<Kind> = [
+  { name: "create", before: [], act: deploy(asked(mixed("1")), quiet), may: [undefined, mixed("1")] },
+  {
+    name: "stop-first",
+    before: [one("stop-first", "1")],
+    act: deploy(asked(one("stop-first", "2")), quiet),
+    may: [one("stop-first", "1"), one("stop-first", "2")]
+  },
+  {
+    name: "start-first",
+    before: [one("start-first", "1")],
+    act: deploy(asked(one("start-first", "2")), quiet),
+    may: [one("start-first", "1"), one("start-first", "2")]
+  },
+  {
+    name: "mixed, three components",
+    before: [mixed("1")],
+    act: deploy(asked(mixed("2")), quiet),
+    may: [mixed("1"), mixed("2")]
+  },
+  { name: "a version that fails", before: [mixed("1")], act: deploy(asked(mixed("bad")), quiet), may: [mixed("1")] },
+  {
+    name: "rollback",
+    before: [mixed("1"), mixed("2")],
+    act: rollback({ service: "shop", to: undefined, noWait: false, wait: false, actor: "ada" }, quiet, quiet),
+    may: [mixed("1"), mixed("2")]
+  },
+  { name: "undeploy", before: [mixed("1")], act: undeploy("shop"), may: [undefined, mixed("1")] }
+]
+
+/** Brings the node to where the act begins, kills the agent at `call`, starts a new one; answers whether it was killed. */
+const round = (kind: Kind, call: number, after: boolean) =>
+  Effect.gen(function* () {
+    yield* images
+    const control = yield* FakeRuntimeControl
+    const fuse = yield* Fuse
+    for (const spec of kind.before) yield* newAgent(deployed(spec))
+    yield* fuse.set(call, after)
+    const exit = yield* through(newAgent(kind.act))
+    yield* fuse.off
+    const recovered = yield* newAgent(
+      Effect.gen(function* () {
+        for (const service of yield* unsettled) {
+          const settled = yield* through(settle(service))
+          assert.isTrue(Exit.isSuccess(settled), `call ${call}: the new agent settles`)
+        }
+      })
+    ).pipe(Effect.exit)
+    const at = `${kind.name}, killed ${after ? "after" : "before"} call ${call}`
+    assert.isTrue(Exit.isSuccess(recovered), at)
+    assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    const stored = Option.getOrUndefined(yield* (yield* Registry).service("shop"))?.spec
+    const text = (spec: ServiceSpec | undefined) => (spec === undefined ? "gone" : canonicalService(spec))
+    assert.include(kind.may.map(text), text(stored), at)
+    const routes = yield* (yield* FakeProxyControl).routes
+    const [port] = (yield* (yield* Registry).ports("shop")).map((row) => `shop.example:443 -> 127.0.0.1:${row.port}`)
+    assert.deepStrictEqual(routes, port === undefined ? [] : [port], at)
+    return wasKilled(exit)
+  }).pipe(Effect.provide(fused(node())))
+
+describe("an agent killed at any call of a deployment leaves the service wholly old or wholly new", () => {
+  for (const kind of kinds) {
+    it.effect(
+      kind.name,
+      () =>
+        Effect.gen(function* () {
+          for (const after of [false, true]) {
+            let call = after ? 2 : 1
+            while (yield* round(kind, call, after)) call += stride
+            // Fewer would mean that the fuse is not where the work is.
+            assert.isAbove(call, 10)
+          }
+        }),
+      600_000
+    )
+  }
+})

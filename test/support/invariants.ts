@@ -1,0 +1,58 @@
+import { Effect, Option } from "effect"
+import { containerName, Labels, serviceNetwork } from "../../src/domain/Names.ts"
+import { routesToAllocate } from "../../src/domain/Ports.ts"
+import { specHash } from "../../src/domain/SpecHash.ts"
+import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
+import { Registry } from "../../src/services/Registry.ts"
+
+/**
+ * What must hold of a service whenever no act is under way, whatever happened before: nothing lost, doubled or left
+ * over. Answers one line for each thing that is not so.
+ */
+export const violations = (service: string, networks: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    const found: Array<string> = []
+    const stored = Option.getOrUndefined(yield* registry.service(service))
+    const rows = yield* registry.components(service)
+    const own = (yield* runtime.list).filter(
+      ({ labels }) => labels[Labels.registry] === registry.id && labels[Labels.service] === service
+    )
+    const ports = yield* registry.ports(service)
+
+    for (const deployment of (yield* registry.unfinishedDeployments).filter((d) => d.service === service)) {
+      found.push(`deployment ${deployment.id} is still ${deployment.state}`)
+    }
+    if (stored?.undeploying) found.push("the service is still undeploying")
+    if (stored === undefined && rows.length > 0) found.push("components without a service")
+    for (const component of stored?.spec.components ?? []) {
+      const row = rows.find((each) => each.component === component.name)
+      if (row === undefined) {
+        found.push(`${component.name} has no row`)
+        continue
+      }
+      if (row.specHash !== specHash(component)) found.push(`${component.name}'s row is of another spec`)
+      const container = own.find(({ id }) => id === row.containerId)
+      if (row.desired === "running" && container === undefined) found.push(`${component.name}'s container is lost`)
+      if (container === undefined) continue
+      const name = containerName(service, component.name)
+      if (container.containerName !== name) found.push(`${name} is called ${container.containerName}`)
+      if (container.labels[Labels.spec] !== row.specHash) found.push(`${name} was made from another spec`)
+      if (row.desired === "running" && container.state !== "running") found.push(`${name} is ${container.state}`)
+      if (row.desired === "stopped" && container.state === "running") found.push(`${name} runs, and should not`)
+      const held = ports.filter(({ containerId }) => containerId === container.id).length
+      const wanted = routesToAllocate(component).length
+      if (held !== wanted) found.push(`${name} has ${held} ports instead of ${wanted}`)
+    }
+    for (const container of own.filter(({ id }) => !rows.some((row) => row.containerId === id))) {
+      found.push(`${container.containerName} (${container.id}) is left over`)
+    }
+    for (const port of ports.filter(({ containerId }) => !own.some(({ id }) => id === containerId))) {
+      found.push(`port ${port.port} belongs to no container`)
+    }
+    const bridged = stored?.spec.components.some((component) => component.network === undefined) ?? false
+    if (!bridged && networks.includes(serviceNetwork(service)))
+      found.push(`network ${serviceNetwork(service)} is left over`)
+    return found
+  })
