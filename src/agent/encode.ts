@@ -113,6 +113,8 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   version: live.version,
   ports: [...live.ports],
   drift: [...live.drift],
+  restarts: live.restarts,
+  ...some("restartAt", live.restartAt, timestampFromMs),
   ...some("startedAt", live.startedAt, timestampFromMs),
   ...some("exitCode", live.exitCode, same)
 })

@@ -107,6 +107,12 @@ export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLoc
               Effect.suspend(() => (lock.serving.has(container) ? Effect.asSome(effect) : Effect.succeedNone))
             )
           }),
+      /** Whether the agent may start this container now: no act is under way, or one that lets it serve. */
+      lets: (service: string, container: string) =>
+        Effect.sync(() => {
+          const lock = locks.get(service)
+          return lock?.holder === undefined || lock.serving.has(container)
+        }),
       holder: (service: string) => Effect.sync(() => Option.fromNullable(locks.get(service)?.holder)),
       /** Counts the acts on a service: what was planned before another one began is to be looked at again. */
       acts: (service: string) => Effect.sync(() => locks.get(service)?.acts ?? 0),

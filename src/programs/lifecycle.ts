@@ -85,7 +85,7 @@ const stopOne = (service: string, component: Pick<ComponentSpec, "name" | "stopT
   })
 
 /** The routes of components whose container runs; called again it changes nothing. */
-const routesTo = (row: ServiceRow, components: ReadonlyArray<ComponentSpec>) =>
+export const routesTo = (row: ServiceRow, components: ReadonlyArray<ComponentSpec>) =>
   Effect.gen(function* () {
     if (!components.some(({ routes }) => routes.length > 0)) return
     const { current, ports } = yield* gather(row.service)

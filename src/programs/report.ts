@@ -5,7 +5,13 @@ import { containerName } from "../domain/Names.ts"
 import type { RestartPolicy } from "../domain/Scalars.ts"
 import type { DesiredState, ObservedState } from "../domain/State.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { type ComponentRow, type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
+import {
+  type ComponentRow,
+  type DeploymentRow,
+  Registry,
+  type RestartRow,
+  type ServiceRow
+} from "../services/Registry.ts"
 import { findService } from "./findService.ts"
 
 /** One component as the runtime has it now. Times are milliseconds since the epoch. */
@@ -22,6 +28,9 @@ export interface Live {
   readonly exitCode: number | undefined
   readonly ports: ReadonlyArray<string>
   readonly drift: ReadonlyArray<Drift>
+  readonly restarts: number
+  /** When the agent starts it again, in milliseconds since the epoch. */
+  readonly restartAt: number | undefined
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
@@ -42,9 +51,11 @@ const observe = (row: ComponentRow, container: Container | undefined): ObservedS
   }
 }
 
-const liveOf = (row: ComponentRow, restart: RestartPolicy, container: Container | undefined, known: boolean): Live => {
-  const observed = known ? observe(row, container) : "unknown"
-  const image = container?.image ?? row.image
+const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
+  const { policy, restarts } = known(row)
+  const observed = answered ? observe(row, container) : "unknown"
+  // A container is made by its image's id: the row has the name that was asked for.
+  const image = container === undefined || container.imageId === row.imageId ? row.image : container.image
   const exitCode = observed === "exited" ? container?.exitCode : undefined
   return {
     service: row.service,
@@ -58,23 +69,32 @@ const liveOf = (row: ComponentRow, restart: RestartPolicy, container: Container 
     startedAt: observed === "running" ? container?.startedAt : undefined,
     exitCode,
     ports: container?.ports ?? [],
+    restarts: restarts?.restarts ?? 0,
+    restartAt: observed === "exited" ? restarts?.nextAt : undefined,
     drift: driftOf({
       desired: row.desired,
       observed,
       exitCode,
-      restart,
+      restart: policy,
       image: { desired: row.imageId, actual: container?.imageId }
     })
   }
 }
 
-/** The restart policy of each component, from the stored specs. */
-const policies = Effect.gen(function* () {
+/** The restart policy of each component, from the stored specs, and how often its container was started again. */
+type Known = (row: ComponentRow) => { readonly policy: RestartPolicy; readonly restarts: RestartRow | undefined }
+
+const restartFacts = Effect.gen(function* () {
   const services = yield* (yield* Registry).services
   const all = new Map(
     services.flatMap(({ service, spec }) => spec.components.map((c) => [`${service}/${c.name}`, c.restart] as const))
   )
-  return (row: ComponentRow): RestartPolicy => all.get(`${row.service}/${row.component}`) ?? "no"
+  const counts = new Map((yield* (yield* Registry).restarts).map((row) => [row.containerId, row]))
+  const known: Known = (row) => ({
+    policy: all.get(`${row.service}/${row.component}`) ?? "no",
+    restarts: counts.get(row.containerId ?? "")
+  })
+  return known
 })
 
 /** The services with a deployment under way, and the new containers of their components: no drift, and not yet rows. */
@@ -99,12 +119,12 @@ export const live = (service: string | undefined) =>
     const registry = yield* Registry
     if (service !== undefined) yield* findService(service)
     const rows = yield* registry.components(service)
-    const policy = yield* policies
+    const known = yield* restartFacts
     const byId = new Map((yield* runtime.list).map((container) => [container.id, container]))
     const moving = yield* underWay
     const components = rows.map((row): Live => {
       const newer = moving.get(row.service)?.get(row.component)
-      const seen = liveOf(row, policy(row), byId.get(newer ?? row.containerId ?? ""), true)
+      const seen = liveOf(row, known, byId.get(newer ?? row.containerId ?? ""), true)
       return moving.has(row.service) ? { ...seen, drift: [] } : seen
     })
     yield* Effect.forEach(
@@ -120,8 +140,8 @@ export const liveOrUnknown = (service: string | undefined) =>
   Effect.catchTag(live(service), "RuntimeUnavailable", () =>
     Effect.gen(function* () {
       const rows = yield* (yield* Registry).components(service)
-      const policy = yield* policies
-      return rows.map((row) => liveOf(row, policy(row), undefined, false))
+      const known = yield* restartFacts
+      return rows.map((row) => liveOf(row, known, undefined, false))
     })
   )
 

@@ -20,12 +20,8 @@ export const warnings = (spec: ServiceSpec) =>
     if (!spec.active) {
       return [{ component: "", message: `active = false: nothing of it is started; mcp start ${spec.name} does that` }]
     }
-    const restarting = spec.components.filter(({ restart }) => restart !== "no").map(({ name }) => name)
     const routed = spec.components.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
     return [
-      ...(restarting.length > 0
-        ? [`restart is not carried out yet: should ${restarting.join(", ")} end, only mcp start brings it back`]
-        : []),
       ...(proxy.driver === "none" && routed.length > 0
         ? [`this node has no [proxy]: nothing leads to the routes of ${routed.join(", ")}; mcp ps shows their ports`]
         : []),

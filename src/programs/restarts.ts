@@ -1,0 +1,149 @@
+import { Clock, Effect, FiberMap, Option, Schedule, Stream } from "effect"
+import { containerName, Labels } from "../domain/Names.ts"
+import { nextRestart, none, type RestartsSoFar } from "../domain/Restart.ts"
+import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
+import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
+import { revive } from "./containers.ts"
+import { endOf } from "./endOf.ts"
+import { gather } from "./facts.ts"
+import { routesTo } from "./lifecycle.ts"
+import { untilItAnswers } from "./progress.ts"
+import { ServiceLocks } from "./ServiceLocks.ts"
+
+/** What a lost event left is found by then. */
+const scanEvery = "60 seconds"
+
+interface Ended {
+  readonly row: ComponentRow
+  readonly container: Container
+  readonly soFar: RestartsSoFar
+  readonly next: RestartsSoFar
+}
+
+const keyOf = (service: string, component: string) => `${service}/${component}`
+
+const soFarOf = (rows: ReadonlyArray<RestartRow>, { component, containerId, service }: ComponentRow): RestartsSoFar =>
+  rows.find((row) => row.service === service && row.component === component && row.containerId === containerId) ?? none
+
+/** The containers that have ended, should run, and are started again by their restart policy. */
+const findEnded = (only: string | undefined) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const runtime = yield* ContainerRuntime
+    const locks = yield* ServiceLocks
+    const services = new Map((yield* registry.services).map((row) => [row.service, row]))
+    const rows = yield* registry.components(only)
+    const restarts = yield* registry.restarts
+    const containers = new Map((yield* runtime.list).map((container) => [container.id, container]))
+    const found: Array<Ended> = []
+    for (const row of rows) {
+      const container = containers.get(row.containerId ?? "")
+      const service = services.get(row.service)
+      const policy = service?.spec.components.find(({ name }) => name === row.component)?.restart
+      if (row.desired !== "running" || container?.state !== "exited" || !service || !policy) continue
+      if (service.undeploying || !(yield* locks.lets(row.service, container.id))) continue
+      const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0)
+      const soFar = soFarOf(restarts, row)
+      const next = nextRestart(policy, { exitCode: container.exitCode, ranMs }, soFar)
+      if (next) found.push({ row, container, soFar, next })
+    }
+    return found
+  })
+
+const note = ({ container, row }: Ended, state: RestartsSoFar, containerId: string, nextAt: number | undefined) =>
+  Effect.flatMap(Registry, (registry) =>
+    registry.putRestart({
+      service: row.service,
+      component: row.component,
+      containerId,
+      ...state,
+      endedAt: container.finishedAt ?? 0,
+      nextAt
+    })
+  )
+
+/** Looked at again under the lock: another act may have changed what should be. */
+const startAgain = (ended: Ended) =>
+  Effect.gen(function* () {
+    const { component, service } = ended.row
+    const registry = yield* Registry
+    const runtime = yield* ContainerRuntime
+    const stored = Option.getOrUndefined(yield* registry.service(service))
+    const facts = yield* gather(service)
+    const row = facts.rows.get(component)
+    const current = facts.current.get(component)
+    const spec = stored?.spec.components.find(({ name }) => name === component)
+    if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
+    if (current?.id !== ended.container.id || current.state !== "exited") return
+    const { why } = yield* endOf(current.id, current.exitCode ?? 0)
+    yield* Effect.logWarning("a container ended and is started again").pipe(
+      Effect.annotateLogs({ why, restarts: ended.next.restarts })
+    )
+    yield* note(ended, ended.next, current.id, undefined)
+    // One that is set aside by a deployment goes on under its other name, and as it is.
+    if (current.containerName !== containerName(service, component)) return yield* runtime.start(current.id)
+    const id = yield* revive(stored, spec, facts)
+    if (id !== current.id) yield* note(ended, ended.next, id, undefined)
+    yield* registry.setObserved(service, component, "running")
+    yield* routesTo(stored, [spec])
+  })
+
+/**
+ * Carries out the restart policies of all services, as long as its scope lasts. A pending restart belongs to one
+ * container, and dies when another act takes the service's lock; once that is over the service is looked at anew.
+ */
+export const superviseRestarts = Effect.gen(function* () {
+  const runtime = yield* ContainerRuntime
+  const locks = yield* ServiceLocks
+  const pending = yield* FiberMap.make<string>()
+
+  const look: (only: string | undefined) => Effect.Effect<void, never, Needed> = (only) =>
+    findEnded(only).pipe(
+      Effect.flatMap((all) => Effect.forEach(all, plan, { discard: true })),
+      Effect.catchAllCause((cause) => Effect.logWarning("restarts are looked for again later", cause))
+    )
+
+  const plan = (ended: Ended) =>
+    Effect.gen(function* () {
+      const { component, service } = ended.row
+      const key = keyOf(service, component)
+      if (yield* FiberMap.has(pending, key)) return
+      const now = yield* Clock.currentTimeMillis
+      const { delayMs } = ended.next
+      // What ended while the agent was away has waited already; podman tells the time of an end in whole seconds.
+      const waited = now - (ended.container.finishedAt ?? now) > delayMs + 1_000
+      const at = waited ? now : now + delayMs
+      yield* note(ended, ended.soFar, ended.container.id, at)
+      const restart = locks
+        .automatically(
+          service,
+          ended.container.id,
+          "a restart"
+        )(startAgain(ended))
+        .pipe(
+          Effect.catchAllCause((cause) => Effect.logWarning("a restart failed", cause)),
+          Effect.delay(at - now),
+          Effect.annotateLogs({ service, component })
+        )
+      yield* FiberMap.run(pending, key, restart)
+    })
+
+  const afterAnAct = (service: string) =>
+    Effect.gen(function* () {
+      for (const [key] of pending) if (key.startsWith(`${service}/`)) yield* FiberMap.remove(pending, key)
+      yield* look(service)
+    })
+
+  const followEvents = Effect.zipRight(
+    look(undefined),
+    Stream.runForEach(
+      Stream.filter(runtime.events, (event) => event.action === "died" && event.labels[Labels.service] !== undefined),
+      (event) => look(event.labels[Labels.service])
+    )
+  )
+  yield* Effect.forkScoped(Stream.runForEach(locks.released, afterAnAct))
+  yield* Effect.forkScoped(Effect.retry(Effect.forever(followEvents), untilItAnswers))
+  yield* Effect.forkScoped(Effect.repeat(look(undefined), Schedule.spaced(scanEvery)))
+})
+
+type Needed = Effect.Effect.Context<ReturnType<typeof findEnded>> | Effect.Effect.Context<ReturnType<typeof startAgain>>

@@ -1,0 +1,126 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, TestClock } from "effect"
+import { backoff, nextRestart, none } from "../../src/domain/Restart.ts"
+import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { deploy } from "../../src/programs/deploy.ts"
+import { stop } from "../../src/programs/lifecycle.ts"
+import { live } from "../../src/programs/report.ts"
+import { superviseRestarts } from "../../src/programs/restarts.ts"
+import { asked, deployed, node, passTime, specOf } from "./support.ts"
+
+const web = (change: Record<string, unknown> = {}) =>
+  specOf({ name: "shop", components: [{ name: "web", image: "localhost/web:1", ...change }] })
+
+const running = (change: Record<string, unknown> = {}) =>
+  Effect.gen(function* () {
+    const control = yield* FakeRuntimeControl
+    yield* control.addImage("localhost/web:1")
+    yield* deployed(web(change))
+    yield* superviseRestarts
+    yield* settleDown
+    return control
+  })
+
+/** Lets the supervisor see what has happened. */
+const settleDown = Effect.repeatN(Effect.yieldNow(), 500)
+const pass = (time: `${number} millis` | `${number} seconds`) =>
+  Effect.zipRight(Effect.zipRight(settleDown, TestClock.adjust(time)), settleDown)
+const state = Effect.map(live("shop"), ([only]) => [only?.observed, only?.restarts])
+
+describe("when a container ends, its restart policy says what follows", () => {
+  it("pauses 1 s first, twice as long each time up to 60 s, and 1 s again once it ran for 60 s", () => {
+    const delays: Array<number> = []
+    let soFar = none
+    for (let i = 0; i < 9; i++) {
+      soFar = nextRestart("always", { exitCode: 1, ranMs: 10 }, soFar) ?? none
+      delays.push(soFar.delayMs / 1000)
+    }
+    assert.deepStrictEqual(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60])
+    assert.include(nextRestart("always", { exitCode: 1, ranMs: backoff.steadyMs }, soFar), {
+      delayMs: 1_000,
+      failures: 1
+    })
+  })
+
+  it.each<[string, number, number, boolean]>([
+    ["no", 1, 0, false],
+    ["unless-stopped", 0, 0, true],
+    ["always", 0, 0, true],
+    ["on-failure", 0, 0, false],
+    ["on-failure", 1, 100, true],
+    ["on-failure:2", 1, 1, true],
+    ["on-failure:2", 1, 2, false]
+  ])("%s after exit %i and %i failures: again %s", (policy, exitCode, failures, again) =>
+    assert.strictEqual(nextRestart(policy, { exitCode, ranMs: 0 }, { ...none, failures }) !== undefined, again)
+  )
+})
+
+describe("the agent", () => {
+  it.scoped("starts it again after the pause, counts it, and says until when it waits", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      yield* control.kill("shop-web", 1)
+      yield* pass("500 millis")
+      assert.deepStrictEqual(yield* state, ["exited", 0])
+      assert.isNumber((yield* live("shop"))[0]?.restartAt)
+      yield* pass("600 millis")
+      assert.deepStrictEqual(yield* state, ["running", 1])
+      yield* control.kill("shop-web", 1)
+      yield* pass("1500 millis")
+      assert.deepStrictEqual(yield* state, ["exited", 1])
+      yield* pass("600 millis")
+      assert.deepStrictEqual(yield* state, ["running", 2])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("lets it rest once on-failure:N is used up", () =>
+    Effect.gen(function* () {
+      const control = yield* running({ restart: "on-failure:1" })
+      yield* control.kill("shop-web", 1)
+      yield* pass("2 seconds")
+      assert.deepStrictEqual(yield* state, ["running", 1])
+      yield* control.kill("shop-web", 1)
+      yield* pass("100 seconds")
+      assert.deepStrictEqual(yield* state, ["exited", 1])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("does not start what was stopped while a restart was pending", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      yield* control.kill("shop-web", 1)
+      yield* pass("500 millis")
+      yield* stop({ service: "shop", component: undefined })
+      yield* pass("100 seconds")
+      assert.deepStrictEqual(yield* state, ["stopped", 0])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("gives way to a deploy that comes while a restart is pending", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      yield* control.kill("shop-web", 1)
+      yield* pass("500 millis")
+      yield* control.addImage("localhost/web:2")
+      const fiber = yield* Effect.fork(deploy(asked(web({ image: "localhost/web:2" })), () => Effect.void))
+      yield* passTime(fiber)
+      assert.strictEqual((yield* fiber).state, "succeeded")
+      yield* pass("100 seconds")
+      assert.deepStrictEqual(yield* state, ["running", 0])
+      assert.lengthOf(yield* control.containers, 1)
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("catches up with what ended while it was away", () =>
+    Effect.gen(function* () {
+      const control = yield* FakeRuntimeControl
+      yield* control.addImage("localhost/web:1")
+      yield* deployed(web())
+      yield* control.kill("shop-web", 1)
+      yield* TestClock.adjust("1 hour")
+      yield* superviseRestarts
+      yield* pass("1 millis")
+      assert.deepStrictEqual(yield* state, ["running", 1])
+    }).pipe(Effect.provide(node()))
+  )
+})
