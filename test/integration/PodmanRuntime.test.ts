@@ -5,8 +5,10 @@ import { type AddressInfo, connect, createServer } from "node:net"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Chunk, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Schedule, Stream } from "effect"
+import * as DevKmsgKernelLog from "../../src/layers/DevKmsgKernelLog.ts"
 import * as PodmanRuntime from "../../src/layers/PodmanRuntime.ts"
 import { ContainerRuntime, type NewContainer } from "../../src/services/ContainerRuntime.ts"
+import { KernelLog } from "../../src/services/KernelLog.ts"
 import { runtimeContract } from "../layers/runtimeContract.ts"
 import * as Podman from "../support/podman.ts"
 
@@ -103,6 +105,54 @@ const recorded = (stateDir: string) => JSON.parse(readFileSync(join(stateDir, "p
 
 layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntime", (it) => {
   runtimeContract(it, Podman.image)
+
+  it.scoped("an image is removed by its id with all its names, unless a container uses it", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const podman = yield* Instance
+      yield* running("origin")
+      yield* podman.run("commit", "origin", "localhost/mcp-test/second:1")
+      yield* podman.run("tag", "localhost/mcp-test/second:1", "localhost/mcp-test/second:2")
+      const { id } = Option.getOrThrow(yield* runtime.image("localhost/mcp-test/second:1"))
+      // By its id a container is made of it, whatever its names are by then.
+      yield* running("user", { image: id })
+      assert.strictEqual((yield* runtime.inspect("user")).imageId, id)
+      assert.isFalse(yield* runtime.removeImage(id))
+      yield* runtime.remove("user")
+      assert.isTrue(yield* runtime.removeImage(id))
+      assert.isTrue(Option.isNone(yield* runtime.image(id)))
+      assert.isTrue(yield* runtime.removeImage(id))
+    })
+  )
+
+  it.scoped("a bridge goes only when it carries the labels that are asked for", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const podman = yield* Instance
+      yield* Effect.addFinalizer(() => Effect.ignore(runtime.removeNetwork("labelled", {})))
+      yield* runtime.ensureNetwork("labelled", { "mcp.service": "a" })
+      yield* runtime.removeNetwork("labelled", { "mcp.service": "b" })
+      assert.include(yield* podman.run("network", "ls", "--quiet"), "labelled")
+      yield* runtime.removeNetwork("labelled", { "mcp.service": "a" })
+      assert.notInclude(yield* podman.run("network", "ls", "--quiet"), "labelled")
+    })
+  )
+
+  it.scoped("a kill for memory is told from another one, by the kernel's log where podman does not know", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const kernel = yield* KernelLog
+      const hungry = yield* running("hungry", { memory: 16 * 1024 ** 2, cmd: ["tail", "/dev/zero"] })
+      assert.strictEqual(yield* runtime.wait("hungry"), 137)
+      const ended = yield* runtime.inspect("hungry")
+      const said = yield* kernel.oomKilled(hungry, ended.startedAt ?? 0)
+      assert.isTrue(ended.oomKilled === true || Option.getOrThrow(said))
+      const killed = yield* running("killed")
+      yield* (yield* Instance).run("kill", "killed")
+      assert.strictEqual(yield* runtime.wait("killed"), 137)
+      assert.deepStrictEqual(yield* kernel.oomKilled(killed, 0), Option.some(false))
+    }).pipe(Effect.provide(DevKmsgKernelLog.layer))
+  )
 
   it.scoped("the life of a container", () =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises"
 import { HttpClientRequest } from "@effect/platform"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Either, Option, Schema, Stream } from "effect"
 import * as Reference from "../../domain/Image.ts"
 import { type ContainerRuntime, Image } from "../../services/ContainerRuntime.ts"
 import { ImagePullFailed, RuntimeRefused } from "../../services/RuntimeError.ts"
@@ -60,45 +60,56 @@ const credentials = (reference: string, authFile: string | undefined) =>
     return Option.some(Buffer.from(json).toString("base64").replaceAll("+", "-").replaceAll("/", "_"))
   })
 
+const find = (api: Api, reference: string) =>
+  api
+    .json(
+      { operation: "image", request: HttpClientRequest.get(path`/images/${reference}/json`), within: "4 seconds" },
+      Inspected
+    )
+    .pipe(
+      Effect.map((found) => {
+        const user = found.User?.split(":")[0] ?? ""
+        return Option.some(
+          new Image({
+            id: found.Id,
+            references: found.RepoTags ?? [],
+            digests: found.RepoDigests ?? [],
+            ...(found.Architecture ? { architecture: found.Architecture } : {}),
+            ...(/^\d+$/.test(user) ? { user } : {})
+          })
+        )
+      }),
+      Effect.catchTag("Refusal", (error) => (error.status === 404 ? Effect.succeedNone : asUnavailable(error)))
+    )
+
 export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" | "removeImage"> => ({
   removeImage: (id) =>
-    api
-      .text({
-        operation: "remove image",
-        // Of an image with several names this endpoint takes all, which the one for a single image refuses.
-        request: HttpClientRequest.del("/images/remove").pipe(HttpClientRequest.setUrlParam("images", id)),
-        within: "60 seconds"
-      })
-      .pipe(
-        Effect.as(true),
-        Effect.catchTag("Refusal", (error) => {
-          if (error.status === 404) return Effect.succeed(true)
-          if (error.status === 409) return Effect.succeed(false)
-          return new RuntimeRefused({ operation: "remove image", subject: id, why: error.why })
-        })
-      ),
+    Effect.gen(function* () {
+      // Name by name, since an image with several is not removed by its id; with the last one it goes itself. podman
+      // refuses that while a container uses it. Never by force: that would take the containers along.
+      const before = Option.getOrUndefined(yield* find(api, id))
+      if (before === undefined) return true
+      const names = before.references.length > 0 ? before.references : [id]
+      for (const reference of names) {
+        const removed = yield* Effect.either(
+          api.text({
+            operation: "remove image",
+            request: HttpClientRequest.del(path`/images/${reference}`),
+            within: "60 seconds"
+          })
+        )
+        if (Either.isRight(removed)) continue
+        const error = removed.left
+        if (error._tag !== "Refusal") return yield* error
+        if (error.status === 409) return false
+        if (error.status !== 404) {
+          return yield* new RuntimeRefused({ operation: "remove image", subject: id, why: error.why })
+        }
+      }
+      return Option.isNone(yield* find(api, id))
+    }),
 
-  image: (reference) =>
-    api
-      .json(
-        { operation: "image", request: HttpClientRequest.get(path`/images/${reference}/json`), within: "4 seconds" },
-        Inspected
-      )
-      .pipe(
-        Effect.map((found) => {
-          const user = found.User?.split(":")[0] ?? ""
-          return Option.some(
-            new Image({
-              id: found.Id,
-              references: found.RepoTags ?? [],
-              digests: found.RepoDigests ?? [],
-              ...(found.Architecture ? { architecture: found.Architecture } : {}),
-              ...(/^\d+$/.test(user) ? { user } : {})
-            })
-          )
-        }),
-        Effect.catchTag("Refusal", (error) => (error.status === 404 ? Effect.succeedNone : asUnavailable(error)))
-      ),
+  image: (reference) => find(api, reference),
 
   pull: (reference, { authFile }) =>
     Stream.unwrap(
