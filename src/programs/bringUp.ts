@@ -27,15 +27,6 @@ export interface Starting {
 const stopsFirst = (job: Job) =>
   job.plan.action === "stop" || (job.plan.action === "replace" && job.order === "stop-first")
 
-/** The old containers that are neither stopped nor replaced yet go on serving. */
-const keepServing = ({ jobs, spec }: Starting) =>
-  Effect.flatMap(ServiceLocks, (locks) =>
-    locks.serve(
-      spec.name,
-      jobs.filter((job) => !stopsFirst(job)).flatMap(({ previous }) => previous?.id ?? [])
-    )
-  )
-
 /** Every container that is to be replaced keeps running under `<name>.prev`; its id is in the deployment's rows already. */
 const setAside = ({ jobs, spec }: Starting) =>
   Effect.gen(function* () {
@@ -53,7 +44,9 @@ const setAside = ({ jobs, spec }: Starting) =>
 const stopOld = ({ emit, jobs, spec }: Starting, stages: ReadonlyArray<ReadonlyArray<string>>) =>
   Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
+    const locks = yield* ServiceLocks
     const stopping = jobs.filter(stopsFirst)
+    for (const { previous } of stopping) if (previous) yield* locks.withdraw(spec.name, previous.id)
     const before = stopping.map(({ component }) => component)
     yield* changeRoutes([], yield* keysOf(spec.name, before))
     for (const stage of [...stages].reverse()) {
@@ -107,7 +100,6 @@ export const bringUp = (starting: Starting) =>
       Ref.updateAndGet(waiting, (n) => n - 1),
       (left) => (left === 0 ? starting.whenStarted : Effect.void)
     )
-    yield* keepServing(starting)
     yield* setAside(starting)
     yield* stopOld(starting, stages)
     if (!spec.active) return

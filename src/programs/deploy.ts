@@ -167,6 +167,7 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     const wanted = request.spec.components.filter(
       (c) => request.components.length === 0 || request.components.includes(c.name)
     )
+    // What runs goes on serving until its turn to be stopped: the agent still restarts it by its policy.
     yield* (yield* ServiceLocks).serve(
       service,
       [...facts.current.values()].map(({ id }) => id)

@@ -123,4 +123,40 @@ describe("the agent", () => {
       assert.deepStrictEqual(yield* state, ["running", 1])
     }).pipe(Effect.provide(node()))
   )
+
+  it.scoped("leaves what a deployment has stopped alone, and what goes back counts no restart", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      yield* control.addImage("localhost/web:bad", { exits: { afterMs: 30_000, code: 1 } })
+      const starts = (yield* control.calls).filter((call) => call.startsWith("start")).length
+      const bad = web({ image: "localhost/web:bad", settle: "60s" })
+      const fiber = yield* Effect.fork(deploy(asked(bad), () => Effect.void))
+      for (let i = 0; i < 45; i++) yield* pass("1 seconds")
+      assert.strictEqual((yield* fiber).state, "rolled_back")
+      yield* pass("100 seconds")
+      assert.deepStrictEqual(yield* state, ["running", 0])
+      // The new one, and the old one once it went back.
+      assert.lengthOf(
+        (yield* control.calls).filter((call) => call.startsWith("start")),
+        starts + 2
+      )
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("restarts an old container that goes on serving while its successor starts", () =>
+    Effect.gen(function* () {
+      const control = yield* running({ update_order: "start-first" })
+      yield* control.addImage("localhost/web:2")
+      const next = web({ image: "localhost/web:2", update_order: "start-first", settle: "60s" })
+      const fiber = yield* Effect.fork(deploy(asked(next), () => Effect.void))
+      yield* pass("1 seconds")
+      yield* control.kill("shop-web.prev", 1)
+      yield* pass("1500 millis")
+      const old = (yield* control.containers).find((c) => c.containerName === "shop-web.prev")
+      assert.strictEqual(old?.state, "running")
+      for (let i = 0; i < 70; i++) yield* pass("1 seconds")
+      assert.strictEqual((yield* fiber).state, "succeeded")
+      assert.lengthOf(yield* control.containers, 1)
+    }).pipe(Effect.provide(node()))
+  )
 })
