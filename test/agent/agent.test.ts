@@ -206,7 +206,7 @@ describe("deploying over the wire", () => {
       assert.strictEqual(last?.case === "result" ? last.value.state : undefined, "succeeded")
       assert.includeMembers(
         events.map((e) => e.event.case),
-        ["started", "step", "warning", "result"]
+        ["started", "step", "result"]
       )
       const { services } = yield* ada.listServices({})
       assert.deepStrictEqual(
