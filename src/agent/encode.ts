@@ -114,6 +114,7 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   ports: [...live.ports],
   drift: [...live.drift],
   restarts: live.restarts,
+  health: live.health ?? "",
   ...some("restartAt", live.restartAt, timestampFromMs),
   ...some("startedAt", live.startedAt, timestampFromMs),
   ...some("exitCode", live.exitCode, same)

@@ -5,6 +5,7 @@ import * as Health from "../grpc/health.ts"
 import * as Reflection from "../grpc/reflection.ts"
 import * as GrpcServer from "../grpc/server.ts"
 import { settle, unsettled } from "../programs/boot.ts"
+import { superviseHealth } from "../programs/healthChecks.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
@@ -65,6 +66,7 @@ export const serve = (options: ServeOptions) =>
     const { health } = yield* listen(options)
     yield* boot
     yield* superviseRestarts
+    yield* superviseHealth
     yield* state.set("serving")
     yield* health.setAll(Health.ServingStatus.SERVING)
     yield* Effect.logInfo("serving")

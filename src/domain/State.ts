@@ -5,6 +5,10 @@ export const DesiredState = Schema.Literal("running", "stopped", "ignore")
 export type DesiredState = typeof DesiredState.Type
 
 /** What the container runtime says is. */
+/** What health probes say of a running container. */
+export const HealthState = Schema.Literal("starting", "healthy", "unhealthy")
+export type HealthState = typeof HealthState.Type
+
 export const ObservedState = Schema.Literal("running", "stopped", "exited", "unhealthy", "removed", "unknown")
 export type ObservedState = typeof ObservedState.Type
 

@@ -18,6 +18,7 @@ import * as NoProxy from "../layers/NoProxy.ts"
 import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
+import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, reported } from "./main.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { version } from "./version.ts"
@@ -88,6 +89,7 @@ const services = (config: AgentConfig, file: string) =>
     config.proxy === undefined ? NoProxy.layer : NoProxy.layerMissing(config.proxy.driver),
     nodeInfo(config, file),
     ServiceLocks.Default,
+    ContainerHealth.Default,
     AgentState.Default
   )
 

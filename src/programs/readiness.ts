@@ -1,11 +1,13 @@
 import { Clock, Effect } from "effect"
-import { healthProbe } from "../domain/HealthProbe.ts"
-import { type Allocated, hostPortOf } from "../domain/Ports.ts"
+import { hostPortOf } from "../domain/Ports.ts"
+import { afterProbe, probeReason, unprobed } from "../domain/Probed.ts"
 import type { ComponentSpec, Health } from "../domain/Spec.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { type ProbeResult, Prober } from "../services/Prober.ts"
+import { Prober } from "../services/Prober.ts"
+import { ContainerHealth } from "./ContainerHealth.ts"
 import { endOf } from "./endOf.ts"
 import { NotReady } from "./ProgramError.ts"
+import { type Probing, probe } from "./probe.ts"
 
 /** While a container starts it is probed at least this often, so that a quick program is not waited for. */
 const eagerMs = 250
@@ -15,64 +17,26 @@ const leastMs = 50
 /** Without a health check a route's port must accept connections within this time. */
 const acceptWithinMs = 30_000
 
-interface Started {
-  readonly container: string
-  readonly allocated: Allocated
-}
-
-const probeReason = (detail: string) => {
-  const status = /^HTTP (\d+)$/.exec(detail)?.[1]
-  if (status) return `probe_status_${status}`
-  if (detail === "connection refused") return "probe_refused"
-  return detail.startsWith("no answer") ? "probe_timeout" : "probe_failed"
-}
-
-const probeOnce = (component: ComponentSpec, health: Health, { container, allocated }: Started) =>
+/** `retries` failures in a row, `interval` apart, mean not ready; see `afterProbe` for the start period. */
+const healthy = (component: ComponentSpec, health: Health, started: Probing) =>
   Effect.gen(function* () {
-    const probe = healthProbe(component, allocated)
-    const prober = yield* Prober
-    const runtime = yield* ContainerRuntime
-    if (probe === undefined) return { healthy: true, detail: "" }
-    switch (probe._tag) {
-      case "Http":
-        return yield* prober.http(probe, health.timeout)
-      case "Tcp":
-        return yield* prober.tcp(probe, health.timeout)
-      case "Cmd":
-        return yield* runtime.exec(container, probe.argv).pipe(
-          Effect.map(
-            (result): ProbeResult => ({
-              healthy: result.exitCode === 0,
-              detail: `exit ${result.exitCode}${result.output === "" ? "" : `: ${result.output.trim().split("\n")[0]}`}`
-            })
-          ),
-          Effect.catchTag("RuntimeRefused", (error) => Effect.succeed({ healthy: false, detail: error.why })),
-          Effect.timeoutTo({
-            duration: health.timeout,
-            onTimeout: (): ProbeResult => ({ healthy: false, detail: `no answer within ${health.timeout} ms` }),
-            onSuccess: (result) => result
-          })
-        )
-    }
-  })
-
-/** Failures count once `start_period` is over; `retries` of them in a row, `interval` apart, mean not ready. */
-const healthy = (component: ComponentSpec, health: Health, started: Started) =>
-  Effect.gen(function* () {
+    const known = yield* ContainerHealth
     const startedAt = yield* Clock.currentTimeMillis
-    let failures = 0
-    for (;;) {
-      const result = yield* probeOnce(component, health, started)
-      if (result.healthy) return
-      const starting = (yield* Clock.currentTimeMillis) - startedAt < health.startPeriod
-      failures = starting ? 0 : failures + 1
-      if (failures >= health.retries) {
+    yield* known.begin(started.container)
+    for (let probed = unprobed; ; ) {
+      const result = yield* probe(component, health, started)
+      const upMs = (yield* Clock.currentTimeMillis) - startedAt
+      probed = afterProbe(probed, result, health, upMs)
+      yield* known.set(started.container, probed)
+      if (probed.state === "healthy") return
+      if (probed.state === "unhealthy") {
         return yield* new NotReady({
           component: component.name,
-          reason: probeReason(result.detail),
-          why: `its health check failed ${failures} times in a row, last with: ${result.detail}`
+          reason: probeReason(probed.detail),
+          why: `its health check failed ${probed.failures} times in a row, last with: ${probed.detail}`
         })
       }
+      const starting = upMs < health.startPeriod
       yield* Effect.sleep(Math.max(leastMs, starting ? Math.min(health.interval, eagerMs) : health.interval))
     }
   })
@@ -86,7 +50,7 @@ const ended = (component: ComponentSpec, container: string) =>
     return yield* new NotReady({ component: component.name, reason, why })
   })
 
-const accepting = (component: ComponentSpec, { allocated }: Started) =>
+const accepting = (component: ComponentSpec, { allocated }: Probing) =>
   Effect.gen(function* () {
     const prober = yield* Prober
     const startedAt = yield* Clock.currentTimeMillis
@@ -108,7 +72,7 @@ const accepting = (component: ComponentSpec, { allocated }: Started) =>
     }
   })
 
-const settled = (component: ComponentSpec, started: Started) =>
+const settled = (component: ComponentSpec, started: Probing) =>
   Effect.gen(function* () {
     yield* Effect.sleep(component.settle)
     const now = yield* (yield* ContainerRuntime).inspect(started.container)
@@ -117,8 +81,11 @@ const settled = (component: ComponentSpec, started: Started) =>
   })
 
 /** Waits until the started container of `component` is ready: its health check, or up for `settle` without one. */
-export const awaitReady = (component: ComponentSpec, started: Started) =>
+export const awaitReady = (component: ComponentSpec, started: Probing) =>
   Effect.raceFirst(
-    component.health ? healthy(component, component.health, started) : settled(component, started),
+    Effect.gen(function* () {
+      if (component.health) yield* healthy(component, component.health, started)
+      else yield* settled(component, started)
+    }),
     ended(component, started.container)
   )

@@ -3,7 +3,7 @@ import { type Drift, driftOf } from "../domain/Drift.ts"
 import { version } from "../domain/Image.ts"
 import { containerName } from "../domain/Names.ts"
 import type { RestartPolicy } from "../domain/Scalars.ts"
-import type { DesiredState, ObservedState } from "../domain/State.ts"
+import type { DesiredState, HealthState, ObservedState } from "../domain/State.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import {
   type ComponentRow,
@@ -12,6 +12,7 @@ import {
   type RestartRow,
   type ServiceRow
 } from "../services/Registry.ts"
+import { ContainerHealth } from "./ContainerHealth.ts"
 import { findService } from "./findService.ts"
 
 /** One component as the runtime has it now. Times are milliseconds since the epoch. */
@@ -28,17 +29,23 @@ export interface Live {
   readonly exitCode: number | undefined
   readonly ports: ReadonlyArray<string>
   readonly drift: ReadonlyArray<Drift>
+  /** Undefined without a health check, and until the first probe. */
+  readonly health: HealthState | undefined
   readonly restarts: number
   /** When the agent starts it again, in milliseconds since the epoch. */
   readonly restartAt: number | undefined
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
-const observe = (row: ComponentRow, container: Container | undefined): ObservedState => {
+const observe = (
+  row: ComponentRow,
+  container: Container | undefined,
+  health: HealthState | undefined
+): ObservedState => {
   if (container === undefined) return "removed"
   switch (container.state) {
     case "running":
-      return "running"
+      return health === "unhealthy" ? "unhealthy" : "running"
     case "exited":
     case "created":
     case "stopping":
@@ -52,8 +59,8 @@ const observe = (row: ComponentRow, container: Container | undefined): ObservedS
 }
 
 const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
-  const { policy, restarts } = known(row)
-  const observed = answered ? observe(row, container) : "unknown"
+  const { health, policy, restarts } = known(row, container)
+  const observed = answered ? observe(row, container, health) : "unknown"
   // A container is made by its image's id: the row has the name that was asked for.
   const image = container === undefined || container.imageId === row.imageId ? row.image : container.image
   const exitCode = observed === "exited" ? container?.exitCode : undefined
@@ -66,9 +73,10 @@ const liveOf = (row: ComponentRow, known: Known, container: Container | undefine
     observed,
     image,
     version: version(image),
-    startedAt: observed === "running" ? container?.startedAt : undefined,
+    startedAt: container?.state === "running" ? container.startedAt : undefined,
     exitCode,
     ports: container?.ports ?? [],
+    health,
     restarts: restarts?.restarts ?? 0,
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
     drift: driftOf({
@@ -81,18 +89,28 @@ const liveOf = (row: ComponentRow, known: Known, container: Container | undefine
   }
 }
 
-/** The restart policy of each component, from the stored specs, and how often its container was started again. */
-type Known = (row: ComponentRow) => { readonly policy: RestartPolicy; readonly restarts: RestartRow | undefined }
+/** What is known of a component beside its row: its restart policy, restarts so far, and what its probes have shown. */
+type Known = (
+  row: ComponentRow,
+  container: Container | undefined
+) => {
+  readonly policy: RestartPolicy
+  readonly restarts: RestartRow | undefined
+  readonly health: HealthState | undefined
+}
 
-const restartFacts = Effect.gen(function* () {
-  const services = yield* (yield* Registry).services
-  const all = new Map(
+const knownNow = Effect.gen(function* () {
+  const registry = yield* Registry
+  const services = yield* registry.services
+  const policies = new Map(
     services.flatMap(({ service, spec }) => spec.components.map((c) => [`${service}/${c.name}`, c.restart] as const))
   )
-  const counts = new Map((yield* (yield* Registry).restarts).map((row) => [row.containerId, row]))
-  const known: Known = (row) => ({
-    policy: all.get(`${row.service}/${row.component}`) ?? "no",
-    restarts: counts.get(row.containerId ?? "")
+  const counts = new Map((yield* registry.restarts).map((row) => [row.containerId, row]))
+  const probed = yield* (yield* ContainerHealth).all
+  const known: Known = (row, container) => ({
+    policy: policies.get(`${row.service}/${row.component}`) ?? "no",
+    restarts: counts.get(row.containerId ?? ""),
+    health: container?.state === "running" ? probed.get(container.id)?.state : undefined
   })
   return known
 })
@@ -119,7 +137,7 @@ export const live = (service: string | undefined) =>
     const registry = yield* Registry
     if (service !== undefined) yield* findService(service)
     const rows = yield* registry.components(service)
-    const known = yield* restartFacts
+    const known = yield* knownNow
     const byId = new Map((yield* runtime.list).map((container) => [container.id, container]))
     const moving = yield* underWay
     const components = rows.map((row): Live => {
@@ -140,7 +158,7 @@ export const liveOrUnknown = (service: string | undefined) =>
   Effect.catchTag(live(service), "RuntimeUnavailable", () =>
     Effect.gen(function* () {
       const rows = yield* (yield* Registry).components(service)
-      const known = yield* restartFacts
+      const known = yield* knownNow
       return rows.map((row) => liveOf(row, known, undefined, false))
     })
   )

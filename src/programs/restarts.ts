@@ -1,17 +1,14 @@
-import { Clock, Effect, FiberMap, Option, Schedule, Stream } from "effect"
-import { containerName, Labels } from "../domain/Names.ts"
+import { Clock, Effect, FiberMap, Option } from "effect"
+import { containerName } from "../domain/Names.ts"
 import { nextRestart, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
 import { revive } from "./containers.ts"
 import { endOf } from "./endOf.ts"
 import { gather } from "./facts.ts"
+import { follow } from "./follow.ts"
 import { routesTo } from "./lifecycle.ts"
-import { untilItAnswers } from "./progress.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-
-/** What a lost event left is found by then. */
-const scanEvery = "60 seconds"
 
 interface Ended {
   readonly row: ComponentRow
@@ -93,7 +90,6 @@ const startAgain = (ended: Ended) =>
  * container, and dies when another act takes the service's lock; once that is over the service is looked at anew.
  */
 export const superviseRestarts = Effect.gen(function* () {
-  const runtime = yield* ContainerRuntime
   const locks = yield* ServiceLocks
   const pending = yield* FiberMap.make<string>()
 
@@ -128,22 +124,12 @@ export const superviseRestarts = Effect.gen(function* () {
       yield* FiberMap.run(pending, key, restart)
     })
 
-  const afterAnAct = (service: string) =>
+  const dropPending = (service: string) =>
     Effect.gen(function* () {
       for (const [key] of pending) if (key.startsWith(`${service}/`)) yield* FiberMap.remove(pending, key)
-      yield* look(service)
     })
 
-  const followEvents = Effect.zipRight(
-    look(undefined),
-    Stream.runForEach(
-      Stream.filter(runtime.events, (event) => event.action === "died" && event.labels[Labels.service] !== undefined),
-      (event) => look(event.labels[Labels.service])
-    )
-  )
-  yield* Effect.forkScoped(Stream.runForEach(locks.released, afterAnAct))
-  yield* Effect.forkScoped(Effect.retry(Effect.forever(followEvents), untilItAnswers))
-  yield* Effect.forkScoped(Effect.repeat(look(undefined), Schedule.spaced(scanEvery)))
+  yield* follow(["died"], look, dropPending)
 })
 
 type Needed = Effect.Effect.Context<ReturnType<typeof findEnded>> | Effect.Effect.Context<ReturnType<typeof startAgain>>

@@ -39,7 +39,7 @@ const one = (order: string, version: string) =>
   })
 
 /** `make fault` kills at every single call. */
-const stride = process.env["MCP_FAULT"] === "full" ? 1 : 4
+const stride = process.env.MCP_FAULT === "full" ? 1 : 4
 
 const images = Effect.gen(function* () {
   const control = yield* FakeRuntimeControl

@@ -194,7 +194,7 @@ describe("a route's host port", () => {
       yield* deployed(routed("1"))
       const [row] = yield* (yield* Registry).ports("shop")
       const made = yield* control.specOf("shop-web")
-      assert.strictEqual(made?.env["PORT"], String(row?.port))
+      assert.strictEqual(made?.env.PORT, String(row?.port))
       assert.deepStrictEqual(made?.ports, [`127.0.0.1:${row?.port}:${row?.port}`])
       assert.notStrictEqual(row?.port, tried[0])
     }).pipe(Effect.provide(Layer.provideMerge(busy, node())))

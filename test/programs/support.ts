@@ -6,6 +6,7 @@ import { ServiceSpec } from "../../src/domain/Spec.ts"
 import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
+import { ContainerHealth } from "../../src/programs/ContainerHealth.ts"
 import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
 import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
@@ -30,6 +31,7 @@ export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: 
     registry,
     FakeRuntime.layer,
     ServiceLocks.Default,
+    ContainerHealth.Default,
     Layer.succeed(NodeInfo, {
       node: "rift",
       version: "test",
