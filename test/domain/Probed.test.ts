@@ -6,8 +6,11 @@ const rule = { retries: 3, startPeriod: 1_000 }
 const bad = { healthy: false, detail: "HTTP 503" }
 const good = { healthy: true, detail: "HTTP 200" }
 
-const showing = (results: ReadonlyArray<{ healthy: boolean; detail: string }>, upMs = 10_000, from = unprobed): Probed =>
-  results.reduce((before, result) => afterProbe(before, result, rule, upMs), from)
+const showing = (
+  results: ReadonlyArray<{ healthy: boolean; detail: string }>,
+  upMs = 10_000,
+  from = unprobed
+): Probed => results.reduce((before, result) => afterProbe(before, result, rule, upMs), from)
 
 describe("what probes say of a container", () => {
   it("one success is enough", () => {
