@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt"
+import { Either } from "effect"
 import type { ComponentPlan } from "../domain/Plan.ts"
 import type * as S from "../domain/State.ts"
 import {
@@ -12,6 +13,7 @@ import {
   DesiredState,
   type LiveComponentSchema,
   type LogsResponseSchema,
+  type NodeStatusResponseSchema,
   ObservedState,
   type RollbackTargetSchema,
   type ServiceInfoSchema,
@@ -20,6 +22,7 @@ import {
 import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
 import type { PastDeployment } from "../programs/history.ts"
 import type { Outcome } from "../programs/lifecycle.ts"
+import type { NodeStatus } from "../programs/nodeStatus.ts"
 import type { Live, Status } from "../programs/report.ts"
 import type { RollbackTarget } from "../programs/rollback.ts"
 import type { LogLine } from "../services/ContainerRuntime.ts"
@@ -170,6 +173,25 @@ export const deploymentInfo = (past: PastDeployment): MessageInitShape<typeof De
   current: past.current,
   imagesKept: past.imagesKept,
   pinned: past.pinned
+})
+
+export const nodeStatus = (status: NodeStatus): MessageInitShape<typeof NodeStatusResponseSchema> => ({
+  node: status.node.node,
+  version: status.node.version,
+  arch: status.node.arch,
+  role: "",
+  services: status.services,
+  containersRunning: Either.match(status.runtime, { onLeft: () => 0, onRight: ({ running }) => running }),
+  runtime: Either.match(status.runtime, {
+    onLeft: ({ message }) => ({ available: false, error: message }),
+    onRight: ({ version }) => ({ available: true, version })
+  }),
+  startedAt: timestampFromMs(status.node.startedAt),
+  cpus: status.cpus,
+  memoryTotalBytes: BigInt(status.memory.totalBytes),
+  memoryUsedBytes: BigInt(status.memory.usedBytes),
+  diskTotalBytes: BigInt(status.disk.totalBytes),
+  diskUsedBytes: BigInt(status.disk.totalBytes - status.disk.freeBytes)
 })
 
 export const logLine = (

@@ -8,6 +8,8 @@ const codes: Record<ProgramError["_tag"], Code> = {
   ContainerNameInUse: Code.ALREADY_EXISTS,
   ImageNotFound: Code.NOT_FOUND,
   ImagePullFailed: Code.FAILED_PRECONDITION,
+  DiskFull: Code.FAILED_PRECONDITION,
+  DiskLow: Code.FAILED_PRECONDITION,
   PortInUse: Code.FAILED_PRECONDITION,
   RuntimeRefused: Code.FAILED_PRECONDITION,
   RegistryUnavailable: Code.UNAVAILABLE,

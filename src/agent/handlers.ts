@@ -1,6 +1,4 @@
-import { statfs } from "node:fs/promises"
-import * as os from "node:os"
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt"
+import { timestampMs } from "@bufbuild/protobuf/wkt"
 import { Cause, Effect, Either, Exit, Option, Queue, Stream } from "effect"
 import { parseVolume } from "../domain/Scalars.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
@@ -13,12 +11,11 @@ import type { ProgramError } from "../programs/explain.ts"
 import { difference, history } from "../programs/history.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
+import { nodeStatus } from "../programs/nodeStatus.ts"
 import { SpecInvalid } from "../programs/ProgramError.ts"
 import { live, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
-import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
-import { Registry } from "../services/Registry.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
@@ -126,32 +123,6 @@ const statuses = (name: string, history: number) =>
     return found.filter((status) => sees(status.row.service))
   })
 
-const nodeStatus = Effect.gen(function* () {
-  const node = yield* NodeInfo
-  const registry = yield* Registry
-  const runtime = yield* ContainerRuntime
-  const found = yield* Effect.either(Effect.zip(runtime.version, runtime.list, { concurrent: true }))
-  const disk = yield* Effect.tryPromise(() => statfs(node.filesRoot)).pipe(Effect.option)
-  const blocks = Option.getOrUndefined(disk)
-  return {
-    node: node.node,
-    version: node.version,
-    arch: os.arch() === "x64" ? "amd64" : os.arch(),
-    role: "",
-    services: (yield* registry.services).length,
-    containersRunning: Either.isRight(found) ? found.right[1].filter((c) => c.state === "running").length : 0,
-    runtime: Either.isRight(found)
-      ? { available: true, version: found.right[0] }
-      : { available: false, error: found.left.message },
-    startedAt: timestampFromMs(node.startedAt),
-    cpus: os.cpus().length,
-    memoryTotalBytes: BigInt(os.totalmem()),
-    memoryUsedBytes: BigInt(os.totalmem() - os.freemem()),
-    diskTotalBytes: BigInt(blocks ? blocks.blocks * blocks.bsize : 0),
-    diskUsedBytes: BigInt(blocks ? (blocks.blocks - blocks.bfree) * blocks.bsize : 0)
-  }
-})
-
 /** Decode, call a program, encode: no rule lives here. */
 export const agentService = service(
   McpAgentService,
@@ -246,7 +217,7 @@ export const agentService = service(
           })
         )
       ).pipe(Stream.map(encode.logLine)),
-    nodeStatus: () => nodeStatus,
+    nodeStatus: () => Effect.map(nodeStatus, encode.nodeStatus),
     healthCheck: () => Effect.flatMap(AgentState, (state) => Effect.map(state.get, (now) => ({ state: now })))
   },
   toRpcError

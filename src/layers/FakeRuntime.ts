@@ -137,6 +137,7 @@ const make = Effect.gen(function* () {
     })
 
   const runtime = ContainerRuntime.of({
+    folders: Effect.as(gate("folders", ""), ["/var/lib/containers/storage"]),
     version: Effect.as(gate("version", ""), "fake"),
     list: Effect.map(gate("list", ""), () => [...entries.values()].map((entry) => entry.container)),
     inspect: (name) => Effect.map(Effect.zipRight(gate("inspect", name), find(name)), (entry) => entry.container),

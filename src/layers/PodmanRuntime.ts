@@ -18,6 +18,25 @@ const version = (api: Api.Api) =>
     Effect.catchTag("Refusal", (error) => Effect.fail(Api.asUnavailable(error)))
   )
 
+const Info = Schema.Struct({
+  store: Schema.Struct({ graphRoot: Schema.String, imageCopyTmpDir: Schema.optional(Schema.String) })
+})
+
+/** Asked for once it has answered no more: podman's folders are settled when it starts. */
+const folders = (api: Api.Api) => {
+  let known: ReadonlyArray<string> | undefined
+  const ask = api.json({ operation: "info", request: HttpClientRequest.get("/info"), within: "10 seconds" }, Info).pipe(
+    Effect.map(({ store }) => [store.graphRoot, ...(store.imageCopyTmpDir ? [store.imageCopyTmpDir] : [])]),
+    Effect.tap((found) =>
+      Effect.sync(() => {
+        known = found
+      })
+    ),
+    Effect.catchTag("Refusal", (error) => Effect.fail(Api.asUnavailable(error)))
+  )
+  return Effect.suspend(() => (known ? Effect.succeed(known) : ask))
+}
+
 /**
  * Containers that are made or started at once on the whole node. Measured on two cores: four at once take about half
  * the time of one after another, and more do not help.
@@ -31,6 +50,7 @@ const make = (api: Api.Api): ContainerRuntime["Type"] => {
   const width = Effect.unsafeMakeSemaphore(startsAtOnce)
   return ContainerRuntime.of({
     version: version(api),
+    folders: folders(api),
     list: containers.list.pipe(Effect.withSpan("PodmanRuntime.list")),
     inspect: Effect.fn("PodmanRuntime.inspect")(containers.inspect),
     create: Effect.fn("PodmanRuntime.create")((wanted) => width.withPermits(1)(containers.create(wanted))),

@@ -120,6 +120,19 @@ export class VolumeMissing extends Schema.TaggedError<VolumeMissing>()("VolumeMi
   }
 }
 
+const mib = (bytes: number) => `${Math.floor(bytes / 1024 ** 2)} MiB`
+
+/** A disk that a deployment writes to is as good as full. */
+export class DiskLow extends Schema.TaggedError<DiskLow>()("DiskLow", {
+  path: Schema.String,
+  freeBytes: Schema.Number,
+  wantedBytes: Schema.Number
+}) {
+  override get message() {
+    return `the disk of the node is full: ${mib(this.freeBytes)} are free at ${this.path}, and a deployment wants ${mib(this.wantedBytes)}`
+  }
+}
+
 export class ModeUnsupported extends Schema.TaggedError<ModeUnsupported>()("ModeUnsupported", {
   component: Schema.String,
   mode: Schema.String,

@@ -9,6 +9,7 @@ import { bringUp } from "./bringUp.ts"
 import { commit } from "./commit.ts"
 import type { DeployEvent, DeployResult, Emit } from "./DeployEvent.ts"
 import { failureOf } from "./deployFailure.ts"
+import { lowDisks } from "./diskSpace.ts"
 import { gather } from "./facts.ts"
 import { type Pinned, resolveImages } from "./images.ts"
 import { type Job, jobsOf, planFrom, stepOf } from "./jobs.ts"
@@ -172,14 +173,19 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
       service,
       [...facts.current.values()].map(({ id }) => id)
     )
-    const images = yield* resolveImages(wanted, { pinned: origin.pinned, always: request.pull }, emit)
-    yield* preflight(request.spec, wanted, facts, images)
+    const low = yield* lowDisks
+    const resolving = { pinned: origin.pinned, always: request.pull, mayPull: low.length === 0 }
+    const images = yield* resolveImages(wanted, resolving, emit)
+    const ids = new Map(wanted.map(({ name }) => [name as string, images.resolved.get(name)?.id]))
+    const plans = planFrom(request, facts, ids)
+    // What is only stopped, or is as it should be, needs no space.
+    const needsSpace =
+      images.failed.length > 0 || plans.some(({ action }) => action === "create" || action === "replace")
+    yield* preflight(request.spec, wanted, facts, images, needsSpace ? low : [])
     const hints = yield* makeFolders(request.spec, wanted, images.resolved)
     for (const { component, hint } of hints) yield* emit({ _tag: "Warning", component, message: hint })
 
     const spec = merged(request, facts.service?.spec)
-    const ids = new Map(wanted.map(({ name }) => [name as string, images.resolved.get(name)?.id]))
-    const plans = planFrom(request, facts, ids)
     const jobs = yield* jobsOf({ ...request, spec }, plans, facts, images.resolved)
     for (const orphan of plans.filter((each) => each.action === "orphan")) {
       yield* emit({ _tag: "Warning", component: orphan.component, message: orphan.why })

@@ -22,6 +22,7 @@ export type ProgramError =
   | P.PortTaken
   | P.ImageForeign
   | P.VolumeMissing
+  | P.DiskLow
   | P.ModeUnsupported
   | P.PreflightFailed
   | P.DeploymentNotFound
@@ -42,6 +43,11 @@ const nextAfter = (reason: string): string => {
   return "read the program's last lines above, and check cmd, env and volumes"
 }
 
+const diskFull: Explanation = {
+  reason: "DISK_FULL",
+  nextStep: "free space on the node (df -h; podman system df shows what images take), then deploy again"
+}
+
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
   RuntimeUnavailable: () => ({
     reason: "RUNTIME_UNAVAILABLE",
@@ -60,6 +66,8 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "IMAGE_PULL_FAILED",
     nextStep: "check the image's name and tag, that the image registry answers, and [runtime] auth_file"
   }),
+  DiskFull: () => diskFull,
+  DiskLow: () => diskFull,
   PortInUse: () => ({
     reason: "PORT_IN_USE",
     nextStep: "see on the node who listens there (ss -ltnp), or choose another host port"

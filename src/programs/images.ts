@@ -51,26 +51,32 @@ const pull = (component: string, reference: string, emit: Emit) =>
     return image
   })
 
-const resolve = (component: ComponentSpec, pinned: Pinned, always: boolean, emit: Emit) =>
+interface Resolving {
+  readonly pinned: Pinned
+  /** Asks the image registry again for what is here. */
+  readonly always: boolean
+  /** Without it an image that is not here is missing. */
+  readonly mayPull: boolean
+}
+
+const resolve = (component: ComponentSpec, { always, mayPull, pinned }: Resolving, emit: Emit) =>
   Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
     const pin = pinned.get(component.name)
     if (pin) {
       const here = yield* runtime.image(pin.imageId)
       if (Option.isSome(here)) return { ...resolved(component.image, here.value), digest: pin.digest }
+      if (!mayPull) return yield* new ImageNotFound({ image: pin.digest ?? component.image })
       return resolved(component.image, yield* pull(component.name, pin.digest ?? component.image, emit))
     }
     const here = yield* runtime.image(component.image)
-    if (Option.isSome(here) && !always) return resolved(component.image, here.value)
+    if (Option.isSome(here) && !(always && mayPull)) return resolved(component.image, here.value)
+    if (!mayPull) return yield* new ImageNotFound({ image: component.image })
     return resolved(component.image, yield* pull(component.name, component.image, emit))
   })
 
-/** Finds each component's image, pulling what is missing, side by side; with `always` the image registry is asked again. */
-export const resolveImages = (
-  components: ReadonlyArray<ComponentSpec>,
-  options: { readonly pinned: Pinned; readonly always: boolean },
-  emit: Emit
-) =>
+/** Finds each component's image, pulling what is missing, side by side. */
+export const resolveImages = (components: ReadonlyArray<ComponentSpec>, options: Resolving, emit: Emit) =>
   Effect.gen(function* () {
     // One look-up an image: components often share one.
     const key = (c: ComponentSpec) => options.pinned.get(c.name)?.imageId ?? c.image
@@ -79,10 +85,7 @@ export const resolveImages = (
       yield* Effect.forEach(
         first,
         ([image, component]) =>
-          Effect.map(
-            Effect.either(resolve(component, options.pinned, options.always, emit)),
-            (r) => [image, r] as const
-          ),
+          Effect.map(Effect.either(resolve(component, options, emit)), (r) => [image, r] as const),
         { concurrency: "unbounded" }
       )
     )

@@ -15,6 +15,7 @@ import * as MciasIdentity from "../layers/MciasIdentity.ts"
 import * as NodeHostPorts from "../layers/NodeHostPorts.ts"
 import * as NodeProber from "../layers/NodeProber.ts"
 import * as NoProxy from "../layers/NoProxy.ts"
+import * as OsResources from "../layers/OsResources.ts"
 import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
@@ -40,6 +41,7 @@ const nodeInfo = (config: AgentConfig, file: string) =>
       node: config.agent.nodeName,
       version,
       filesRoot: config.agent.filesRoot,
+      databasePath: config.database.path,
       ownPaths: [
         resolve(file),
         config.database.path,
@@ -85,6 +87,7 @@ const services = (config: AgentConfig, file: string) =>
     HostFolders.layer(config.agent.filesRoot),
     NodeProber.layer,
     NodeHostPorts.layer,
+    OsResources.layer,
     DevKmsgKernelLog.layer,
     config.proxy === undefined ? NoProxy.layer : NoProxy.layerMissing(config.proxy.driver),
     nodeInfo(config, file),

@@ -9,7 +9,15 @@ import { ServiceFolders } from "../services/ServiceFolders.ts"
 import { explain, type ProgramError } from "./explain.ts"
 import type { Facts } from "./facts.ts"
 import type { ResolvedImage } from "./images.ts"
-import { ImageForeign, ModeUnsupported, NameTaken, PortTaken, PreflightFailed, VolumeMissing } from "./ProgramError.ts"
+import {
+  type DiskLow,
+  ImageForeign,
+  ModeUnsupported,
+  NameTaken,
+  PortTaken,
+  PreflightFailed,
+  VolumeMissing
+} from "./ProgramError.ts"
 
 type Found = { readonly component: string; readonly error: ProgramError }
 
@@ -125,13 +133,15 @@ export const preflight = (
   spec: ServiceSpec,
   components: ReadonlyArray<ComponentSpec>,
   facts: Facts,
-  images: { readonly resolved: ReadonlyMap<string, ResolvedImage>; readonly failed: ReadonlyArray<Found> }
+  images: { readonly resolved: ReadonlyMap<string, ResolvedImage>; readonly failed: ReadonlyArray<Found> },
+  low: ReadonlyArray<DiskLow>
 ) =>
   Effect.gen(function* () {
     const { arch } = yield* NodeInfo
     const found: ReadonlyArray<Found> = [
+      // Without space nothing was pulled: an image that is missing is the same problem.
+      ...(low.length > 0 ? low.map((error) => ({ component: "", error })) : images.failed),
       ...strangers(spec, components, facts),
-      ...images.failed,
       ...foreign(components, images.resolved, arch),
       ...(spec.active ? yield* ports(components, facts) : []),
       ...(yield* folders(spec, components)),

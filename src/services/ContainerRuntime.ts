@@ -84,6 +84,8 @@ type Unavailable = E.RuntimeUnavailable
 export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
   ContainerRuntime,
   {
+    /** Folders of the node in which the runtime keeps images and containers, and stages what it pulls. */
+    readonly folders: Effect.Effect<ReadonlyArray<string>, Unavailable>
     readonly version: Effect.Effect<string, Unavailable>
     /** All containers, running or not, also those that MCP did not make. */
     readonly list: Effect.Effect<ReadonlyArray<Container>, Unavailable>
@@ -92,11 +94,11 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
     /** Creates, with the runtime's own restart policy `no`, and answers the id. Does not pull. */
     readonly create: (
       container: NewContainer
-    ) => Effect.Effect<string, E.ContainerNameInUse | E.ImageNotFound | E.RuntimeRefused | Unavailable>
+    ) => Effect.Effect<string, E.ContainerNameInUse | E.ImageNotFound | E.DiskFull | E.RuntimeRefused | Unavailable>
     /** Succeeds when it runs already. */
     readonly start: (
       container: string
-    ) => Effect.Effect<void, E.ContainerNotFound | E.PortInUse | E.RuntimeRefused | Unavailable>
+    ) => Effect.Effect<void, E.ContainerNotFound | E.PortInUse | E.DiskFull | E.RuntimeRefused | Unavailable>
     /** SIGTERM, then SIGKILL after `timeoutMs`. Succeeds when it is stopped already. */
     readonly stop: (container: string, timeoutMs: number) => Effect.Effect<void, E.ContainerNotFound | Unavailable>
     /** Removes, killing it first when it runs. Succeeds when it is gone already. */
@@ -121,7 +123,7 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
     readonly pull: (
       reference: string,
       options: { readonly authFile: string | undefined }
-    ) => Stream.Stream<string, E.ImagePullFailed | Unavailable>
+    ) => Stream.Stream<string, E.ImagePullFailed | E.DiskFull | Unavailable>
     /** By id, with all its names. Answers whether it is gone: an image that a container uses stays. */
     readonly removeImage: (id: string) => Effect.Effect<boolean, E.RuntimeRefused | Unavailable>
     /** Creates a bridge of that name, with DNS, unless it is there. */

@@ -43,6 +43,16 @@ export class ImagePullFailed extends Schema.TaggedError<ImagePullFailed>()("Imag
   }
 }
 
+/** The file system that the runtime writes to has no space left. */
+export class DiskFull extends Schema.TaggedError<DiskFull>()("DiskFull", {
+  operation: Schema.String,
+  subject: Schema.String
+}) {
+  override get message() {
+    return `cannot ${this.operation} ${this.subject}: the disk of the node is full`
+  }
+}
+
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
   container: Schema.String,
   why: Schema.String
@@ -69,5 +79,6 @@ export type RuntimeError =
   | ContainerNameInUse
   | ImageNotFound
   | ImagePullFailed
+  | DiskFull
   | PortInUse
   | RuntimeRefused

@@ -13,11 +13,15 @@ import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
 import { HostPorts } from "../../src/services/HostPorts.ts"
 import { KernelLog } from "../../src/services/KernelLog.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
+import { NodeResources } from "../../src/services/NodeResources.ts"
 import { type ProbeResult, Prober } from "../../src/services/Prober.ts"
 import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
 
 /** A real registry in a folder of its own, and everything else in memory, on the test's clock. */
-export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: "HTTP 200" })) => {
+export const node = (
+  probe: () => ProbeResult = () => ({ healthy: true, detail: "HTTP 200" }),
+  freeBytes: () => number = () => 2 ** 39
+) => {
   const registry = Layer.unwrapScoped(
     Effect.map(
       Effect.acquireRelease(
@@ -36,6 +40,7 @@ export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: 
       node: "rift",
       version: "test",
       filesRoot: "/srv",
+      databasePath: "/srv/mcp/mcp.db",
       ownPaths: ["/srv/mcp/mcp.db"],
       authFile: undefined,
       arch: "amd64",
@@ -50,6 +55,11 @@ export const node = (probe: () => ProbeResult = () => ({ healthy: true, detail: 
       realPath: Effect.succeed
     }),
     FakeProxy.layer,
+    Layer.succeed(NodeResources, {
+      cpus: Effect.succeed(2),
+      memory: Effect.succeed({ totalBytes: 2 ** 30, usedBytes: 2 ** 29 }),
+      disk: () => Effect.succeedSome({ totalBytes: 2 ** 40, freeBytes: freeBytes(), device: 1 })
+    }),
     Layer.succeed(HostPorts, { isFree: () => Effect.succeed(true) }),
     Layer.succeed(KernelLog, { oomKilled: () => Effect.succeedSome(false) })
   )

@@ -148,35 +148,38 @@ const succeed = (ran: Effect.Effect<Ran>) =>
     done.code === 0 ? Effect.succeed(done) : Effect.dieMessage(`exit ${done.code}: ${done.stdout}${done.stderr}`)
   )
 
-/** Everything but the two servers, which a test may start and end itself. */
-export const make: Effect.Effect<Node, never, Scope.Scope> = Effect.gen(function* () {
-  const dir = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-e2e-"))),
-    (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
-  )
-  const podman = yield* TestPodman.make
-  const ca = yield* Effect.promise(() => makeCa())
-  const { cert, key } = yield* Effect.promise(() => issue(ca))
-  const file = (name: string, text: string, mode = 0o600) => {
-    const path = join(dir, name)
-    mkdirSync(join(path, ".."), { recursive: true })
-    writeFileSync(path, text)
-    chmodSync(path, mode)
-    return path
-  }
-  const tls = {
-    ca: file("tls/ca.pem", ca.cert, 0o644),
-    cert: file("tls/server.pem", cert, 0o644),
-    key: file("tls/server.key", key)
-  }
-  const passwordFile = file("password", password)
-  const mciasAddress = `127.0.0.1:${yield* freePort}`
-  const agentAddress = `127.0.0.1:${yield* freePort}`
-  const services = join(dir, "services")
-  mkdirSync(services)
-  const agentConfig = file(
-    "agent/mcp-agent.toml",
-    `[server]
+/** Everything but the two servers, which a test may start and end itself; on this podman. */
+export const makeOn = (
+  makePodman: Effect.Effect<TestPodman.Podman, never, Scope.Scope>
+): Effect.Effect<Node, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const dir = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-e2e-"))),
+      (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
+    )
+    const podman = yield* makePodman
+    const ca = yield* Effect.promise(() => makeCa())
+    const { cert, key } = yield* Effect.promise(() => issue(ca))
+    const file = (name: string, text: string, mode = 0o600) => {
+      const path = join(dir, name)
+      mkdirSync(join(path, ".."), { recursive: true })
+      writeFileSync(path, text)
+      chmodSync(path, mode)
+      return path
+    }
+    const tls = {
+      ca: file("tls/ca.pem", ca.cert, 0o644),
+      cert: file("tls/server.pem", cert, 0o644),
+      key: file("tls/server.key", key)
+    }
+    const passwordFile = file("password", password)
+    const mciasAddress = `127.0.0.1:${yield* freePort}`
+    const agentAddress = `127.0.0.1:${yield* freePort}`
+    const services = join(dir, "services")
+    mkdirSync(services)
+    const agentConfig = file(
+      "agent/mcp-agent.toml",
+      `[server]
 grpc_addr = "${agentAddress}"
 tls_cert = "${tls.cert}"
 tls_key = "${tls.key}"
@@ -190,10 +193,10 @@ service_name = "mcp"
 node_name = "here"
 files_root = "${dir}/srv"
 `
-  )
-  const token = join(dir, "token")
-  const values: Env = { token_path: token, address: agentAddress, ca_cert: tls.ca }
-  const cliConfig = (own: Env) => `[services]
+    )
+    const token = join(dir, "token")
+    const values: Env = { token_path: token, address: agentAddress, ca_cert: tls.ca }
+    const cliConfig = (own: Env) => `[services]
 dir = "${services}"
 [mcias]
 server_url = "https://${mciasAddress}"
@@ -206,43 +209,46 @@ name = "here"
 address = "${own.address}"
 ca_cert = "${own.ca_cert}"
 `
-  const mciasDir = join(dir, "mcias")
-  const mcias = (...args: ReadonlyArray<string>) => succeed(run(join(dist, "mcp-mcias"), [...args, "--dir", mciasDir]))
-  yield* mcias("init")
-  for (const role of ["admin", "user", "guest"]) {
-    yield* mcias("account", "add", role, "--role", role, "--password-file", passwordFile)
-  }
-  let configs = 0
-  const mcpWith: Node["mcpWith"] = (own, ...args) => {
-    const config = file(`cli-${configs++}.toml`, cliConfig({ ...values, ...own }))
-    return run(join(dist, "mcp"), ["--config", config, ...args])
-  }
-  const agentWith = (config: string) =>
-    start(join(dist, "mcp-agent"), ["--config", config], { PATH: `${podman.bin}:${process.env.PATH}` })
-  return {
-    dir,
-    ca,
-    podman,
-    agentAddress,
-    agentConfig,
-    tls,
-    services,
-    mciasDir,
-    token,
-    mcp: (...args) => mcpWith({}, ...args),
-    mcpWith,
-    define: (service, toml) => file(`services/${service}.toml`, toml),
-    startMcias: Effect.tap(
-      start(join(dist, "mcp-mcias"), [
-        ...["serve", "--dir", mciasDir, "--addr", mciasAddress],
-        ...["--tls-cert", tls.cert, "--tls-key", tls.key]
-      ]),
-      (daemon) => daemon.line("listening on")
-    ),
-    startAgent: Effect.tap(agentWith(agentConfig), (daemon) => daemon.line('"serving"')),
-    agentWith
-  }
-})
+    const mciasDir = join(dir, "mcias")
+    const mcias = (...args: ReadonlyArray<string>) =>
+      succeed(run(join(dist, "mcp-mcias"), [...args, "--dir", mciasDir]))
+    yield* mcias("init")
+    for (const role of ["admin", "user", "guest"]) {
+      yield* mcias("account", "add", role, "--role", role, "--password-file", passwordFile)
+    }
+    let configs = 0
+    const mcpWith: Node["mcpWith"] = (own, ...args) => {
+      const config = file(`cli-${configs++}.toml`, cliConfig({ ...values, ...own }))
+      return run(join(dist, "mcp"), ["--config", config, ...args])
+    }
+    const agentWith = (config: string) =>
+      start(join(dist, "mcp-agent"), ["--config", config], { PATH: `${podman.bin}:${process.env.PATH}` })
+    return {
+      dir,
+      ca,
+      podman,
+      agentAddress,
+      agentConfig,
+      tls,
+      services,
+      mciasDir,
+      token,
+      mcp: (...args) => mcpWith({}, ...args),
+      mcpWith,
+      define: (service, toml) => file(`services/${service}.toml`, toml),
+      startMcias: Effect.tap(
+        start(join(dist, "mcp-mcias"), [
+          ...["serve", "--dir", mciasDir, "--addr", mciasAddress],
+          ...["--tls-cert", tls.cert, "--tls-key", tls.key]
+        ]),
+        (daemon) => daemon.line("listening on")
+      ),
+      startAgent: Effect.tap(agentWith(agentConfig), (daemon) => daemon.line('"serving"')),
+      agentWith
+    }
+  })
+
+export const make = makeOn(TestPodman.make)
 
 /** Logs `account` in and answers where its token lies. */
 export const login = (node: Node, account: string): Effect.Effect<string> =>

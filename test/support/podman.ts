@@ -166,6 +166,7 @@ const destroy = (dir: string, podman: string) => {
   for (const pid of conmons(dir)) attempt("kill", "-9", pid)
   attempt("umount", join(dir, "ns/mnt"))
   attempt("umount", "-l", join(dir, "ns"))
+  attempt("umount", "-l", join(dir, "root"))
   // A late cleanup of podman's may still write there while it is removed.
   for (let left = 100; ; left--) {
     try {
@@ -200,25 +201,35 @@ const sweep = () => {
   }
 }
 
-/** A podman that shares no container, image or network with another, and leaves nothing behind. */
-export const make: Effect.Effect<Podman, never, Scope.Scope> = Effect.gen(function* () {
-  const { slot } = yield* takeSlot
-  sweep()
-  const dir = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const dir = mkdtempSync(join(tmpdir(), prefix))
-      writeFileSync(join(dir, "owner"), `${process.pid} ${startTime(process.pid)}`)
-      return dir
-    }),
-    (dir) => Effect.sync(() => destroy(dir, join(dir, "bin/podman")))
-  )
-  const command = isolate(dir, slot)
-  buildImage(dir, command)
-  return {
-    dir,
-    bin: join(dir, "bin"),
-    command,
-    image,
-    run: (...args) => Effect.promise(() => exec(command, args)).pipe(Effect.map(({ stdout }) => stdout.trim()))
-  }
-})
+/**
+ * A podman that shares no container, image or network with another, and leaves nothing behind. With `storage` it keeps
+ * images and containers on a disk of that size, such as `200m`.
+ */
+export const makeWith = ({ storage }: { readonly storage?: string } = {}): Effect.Effect<Podman, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { slot } = yield* takeSlot
+    sweep()
+    const dir = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const dir = mkdtempSync(join(tmpdir(), prefix))
+        writeFileSync(join(dir, "owner"), `${process.pid} ${startTime(process.pid)}`)
+        return dir
+      }),
+      (dir) => Effect.sync(() => destroy(dir, join(dir, "bin/podman")))
+    )
+    if (storage !== undefined) {
+      mkdirSync(join(dir, "root"))
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${storage}`, "none", join(dir, "root")])
+    }
+    const command = isolate(dir, slot)
+    buildImage(dir, command)
+    return {
+      dir,
+      bin: join(dir, "bin"),
+      command,
+      image,
+      run: (...args) => Effect.promise(() => exec(command, args)).pipe(Effect.map(({ stdout }) => stdout.trim()))
+    }
+  })
+
+export const make = makeWith()

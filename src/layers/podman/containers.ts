@@ -4,6 +4,7 @@ import type { ContainerRuntime, NewContainer } from "../../services/ContainerRun
 import {
   ContainerNameInUse,
   ContainerNotFound,
+  DiskFull,
   ImageNotFound,
   PortInUse,
   RuntimeRefused
@@ -12,12 +13,16 @@ import { type Api, asUnavailable, mapRefusal, path, type Refusal } from "./api.t
 import { Inspected, inspected, Listed, listed } from "./facts.ts"
 import { decodeCut, logLines, output } from "./frames.ts"
 import { spec } from "./spec.ts"
-import { isPortTaken, plain } from "./words.ts"
+import { isDiskFull, isPortTaken, plain } from "./words.ts"
 
 const { get, post, del } = HttpClientRequest
 
 const refused = (operation: string, subject: string) => (error: Refusal) =>
   new RuntimeRefused({ operation, subject, why: error.why })
+
+/** As `refused`, for what writes to the disk. */
+const refusedOrFull = (operation: string, subject: string) => (error: Refusal) =>
+  isDiskFull(error.detail) ? new DiskFull({ operation, subject }) : refused(operation, subject)(error)
 
 const isNameTaken = (error: Refusal) =>
   error.reason === "that name is already in use" || error.reason === "container already exists"
@@ -62,7 +67,7 @@ export const make = (api: Api) => {
           ? new ContainerNameInUse({ container: wanted.containerName })
           : error.reason === "image not known"
             ? new ImageNotFound({ image: wanted.image })
-            : refused("create", wanted.containerName)(error)
+            : refusedOrFull("create", wanted.containerName)(error)
       )
     )
   }
@@ -75,7 +80,7 @@ export const make = (api: Api) => {
       mapRefusal((error) =>
         isPortTaken(error.detail)
           ? new PortInUse({ container: name, why: error.why })
-          : orMissing(name, refused("start", name))(error)
+          : orMissing(name, refusedOrFull("start", name))(error)
       )
     )
 

@@ -3,10 +3,10 @@ import { HttpClientRequest } from "@effect/platform"
 import { Effect, Either, Option, Schema, Stream } from "effect"
 import * as Reference from "../../domain/Image.ts"
 import { type ContainerRuntime, Image } from "../../services/ContainerRuntime.ts"
-import { ImagePullFailed, RuntimeRefused } from "../../services/RuntimeError.ts"
+import { DiskFull, ImagePullFailed, RuntimeRefused } from "../../services/RuntimeError.ts"
 import { whyNot } from "../fileError.ts"
 import { type Api, asUnavailable, path } from "./api.ts"
-import { plain } from "./words.ts"
+import { isDiskFull, plain } from "./words.ts"
 
 const Inspected = Schema.Struct({
   Id: Schema.String,
@@ -82,6 +82,15 @@ const find = (api: Api, reference: string) =>
       Effect.catchTag("Refusal", (error) => (error.status === 404 ? Effect.succeedNone : asUnavailable(error)))
     )
 
+const pullFailed = (image: string, message: string, why: string) =>
+  isDiskFull(message) ? new DiskFull({ operation: "pull", subject: image }) : new ImagePullFailed({ image, why })
+
+/**
+ * podman tells of each layer when it begins, so a large one over a thin line is silent for long; but an image registry
+ * that has gone away must not hold a service's lock for ever.
+ */
+const silentAtMost = "30 minutes"
+
 export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" | "removeImage"> => ({
   removeImage: (id) =>
     Effect.gen(function* () {
@@ -126,6 +135,10 @@ export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" 
         })
       })
     ).pipe(
+      Stream.timeoutFail(
+        () => new ImagePullFailed({ image: reference, why: `nothing more came within ${silentAtMost}` }),
+        silentAtMost
+      ),
       Stream.decodeText(),
       Stream.splitLines,
       Stream.filter((line) => line.trim() !== ""),
@@ -135,11 +148,11 @@ export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" 
             stream: undefined,
             error: undefined
           }))
-          if (error !== undefined) return yield* new ImagePullFailed({ image: reference, why: plain(error) })
+          if (error !== undefined) return yield* pullFailed(reference, error, plain(error))
           return (stream ?? "").split("\n").filter((text) => text.trim() !== "")
         })
       ),
       Stream.mapConcat((lines) => lines),
-      Stream.catchTag("Refusal", (error) => Stream.fail(new ImagePullFailed({ image: reference, why: error.why })))
+      Stream.catchTag("Refusal", (error) => Stream.fail(pullFailed(reference, error.detail, error.why)))
     )
 })

@@ -36,6 +36,9 @@ export const plain = (message: string): string => {
   return text.length > 300 ? `${text.slice(0, 299)}…` : text
 }
 
+/** The paths that podman names then are those within an image: of no use to people. */
+export const isDiskFull = (message: string): boolean => /no space left on device/i.test(message)
+
 /** A port that another container or program has, in the forms of podman, rootlessport and netavark. */
 export const isPortTaken = (message: string): boolean =>
   /address already in use|port is already allocated/i.test(message)
