@@ -74,8 +74,9 @@ const deployResult = (result: DeployResult): MessageInitShape<typeof DeployResul
     action: actions[component.action],
     fromImage: component.fromImage ?? "",
     toImage: component.toImage ?? "",
-    durationMs: BigInt(component.durationMs),
-    containerId: component.containerId ?? ""
+    durationMs: BigInt(component.steps.reduce((sum, { durationMs }) => sum + durationMs, 0)),
+    containerId: component.containerId ?? "",
+    steps: component.steps.map(({ durationMs, step }) => ({ step, durationMs: BigInt(durationMs) }))
   })),
   ...some("failure", result.failure, ({ lastLogs, ...failure }) => ({ ...failure, lastLogs: [...lastLogs] }))
 })

@@ -1,5 +1,5 @@
 import { Either } from "effect"
-import { checkContainerNames } from "../domain/ServiceRules.ts"
+import { checkContainerNames } from "../domain/NodeRules.ts"
 import type { ServiceSpec } from "../domain/Spec.ts"
 import { formatPath, formatProblem, type Path, parse } from "../domain/Toml.ts"
 

@@ -155,7 +155,8 @@ export const follow = ({ before, call, node, service, waits }: Followed, progres
         from_image: text(c.fromImage),
         to_image: text(c.toImage),
         duration_ms: Number(c.durationMs),
-        container_id: text(c.containerId)
+        container_id: text(c.containerId),
+        steps: c.steps.map(({ durationMs, step }) => ({ step, duration_ms: Number(durationMs) }))
       })),
       warnings: seen.warnings,
       failure: failure === undefined ? null : failureView(failure)

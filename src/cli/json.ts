@@ -155,7 +155,9 @@ export const DeployComponent = Schema.Struct({
   from_image: MaybeText,
   to_image: MaybeText,
   duration_ms: Schema.Number,
-  container_id: MaybeText
+  container_id: MaybeText,
+  /** In the order in which they ended. */
+  steps: Schema.Array(Schema.Struct({ step: Schema.String, duration_ms: Schema.Number }))
 })
 export const DeployService = Schema.Struct({
   service: Schema.String,

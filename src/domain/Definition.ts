@@ -1,8 +1,9 @@
 import { Either, Option, Schema } from "effect"
 import { options, problemsOf, sorted, valueAt } from "./decodeToml.ts"
-import { checkService, type Violation } from "./ServiceRules.ts"
+import { checkService } from "./ServiceRules.ts"
 import { ComponentSpec, ServiceSpec, Snapshot } from "./Spec.ts"
 import { formatPath, formatProblem, type Path, type Problem, parse, type TomlDocument } from "./Toml.ts"
+import type { Violation } from "./Violation.ts"
 
 export { formatProblem, type Problem }
 

@@ -16,6 +16,10 @@ const listensOnHost = (component: Pick<ComponentSpec, "network">, route: Route) 
 export const routesToAllocate = (component: Pick<ComponentSpec, "network" | "routes">): ReadonlyArray<Route> =>
   component.routes.filter((route) => !listensOnHost(component, route))
 
+/** The host name of a route; one that names none is the service's own, in the node's zone when it has one. */
+export const hostnameOf = (service: string, route: Pick<Route, "hostname">, zone: string | undefined): string =>
+  route.hostname ?? (zone === undefined ? service : `${service}.${zone}`)
+
 /** Where on the node a route's requests go; undefined before its port is allocated. */
 export const hostPortOf = (
   component: Pick<ComponentSpec, "network">,

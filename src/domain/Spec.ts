@@ -40,7 +40,7 @@ export const Route = Schema.Struct({
 })
 export type Route = typeof Route.Type
 
-/** `port` is a route's name or a container port; exactly one of http, tcp and cmd is set (checked in ServiceRules). */
+/** `port` is a route's name or a container port; exactly one of http, tcp and cmd is set (checked in ComponentRules). */
 export const Health = Schema.Struct({
   http: Schema.optionalWith(
     Schema.String.pipe(Schema.pattern(/^\/[\x21-\x7e]*$/, { message: () => 'a path that starts with "/"' })),

@@ -12,12 +12,18 @@ export interface DeployFailure {
   readonly lastLogs: ReadonlyArray<string>
 }
 
+export interface StepTime {
+  readonly step: string
+  readonly durationMs: number
+}
+
 export interface ComponentResult {
   readonly component: string
   readonly action: Action
   readonly fromImage: string | undefined
   readonly toImage: string | undefined
-  readonly durationMs: number
+  /** In the order in which they ended. */
+  readonly steps: ReadonlyArray<StepTime>
   readonly containerId: string | undefined
 }
 

@@ -7,7 +7,7 @@ import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type DeploymentRow, Registry } from "../services/Registry.ts"
 import { bringUp } from "./bringUp.ts"
 import { commit } from "./commit.ts"
-import type { DeployEvent, DeployResult, Emit } from "./DeployEvent.ts"
+import type { DeployEvent, DeployResult, Emit, StepTime } from "./DeployEvent.ts"
 import { failureOf } from "./deployFailure.ts"
 import { lowDisks } from "./diskSpace.ts"
 import { gather } from "./facts.ts"
@@ -62,13 +62,14 @@ export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | 
 
 /** Collects how long each component's steps took, on their way to whoever listens. */
 const timed = (emit: Emit) => {
-  const took = new Map<string, number>()
+  const took = new Map<string, Array<StepTime>>()
   return {
     took,
     emit: (event: DeployEvent) =>
       Effect.suspend(() => {
-        if (event._tag === "Step" && event.state !== "running") {
-          took.set(event.component, (took.get(event.component) ?? 0) + event.durationMs)
+        if (event._tag === "Step" && (event.state === "done" || event.state === "failed")) {
+          const { component, durationMs, step } = event
+          took.set(component, [...(took.get(component) ?? []), { step, durationMs }])
         }
         return emit(event)
       })
@@ -80,7 +81,7 @@ const resultOf = (
   state: DeployResult["state"],
   jobs: ReadonlyArray<Job>,
   more: Partial<Pick<DeployResult, "failure" | "after" | "durationMs">> & {
-    readonly took?: ReadonlyMap<string, number>
+    readonly took?: ReadonlyMap<string, ReadonlyArray<StepTime>>
     readonly containers?: ReadonlyMap<string, string | undefined>
   } = {}
 ): DeployResult => ({
@@ -97,7 +98,7 @@ const resultOf = (
       fromImage: plan.fromImage,
       toImage: plan.toImage,
       containerId: more.containers?.get(component.name) ?? (plan.action === "create" ? undefined : previous?.id),
-      durationMs: more.took?.get(component.name) ?? 0
+      steps: more.took?.get(component.name) ?? []
     }))
 })
 

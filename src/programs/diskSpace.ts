@@ -1,4 +1,3 @@
-import { dirname } from "node:path/posix"
 import { Effect, Option } from "effect"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
@@ -13,12 +12,12 @@ const leastFree = 64 * 1024 ** 2
 
 /** The disks that a deployment writes to and that are as good as full, each once. */
 export const lowDisks = Effect.gen(function* () {
-  const { databasePath, filesRoot } = yield* NodeInfo
+  const { dataDir, filesRoot } = yield* NodeInfo
   const resources = yield* NodeResources
   const runtime = yield* ContainerRuntime
   const seen = new Set<number>()
   const found: Array<DiskLow> = []
-  for (const path of [...(yield* runtime.folders), dirname(databasePath), filesRoot]) {
+  for (const path of [...(yield* runtime.folders), dataDir, filesRoot]) {
     const space = Option.getOrUndefined(yield* resources.disk(path))
     if (space === undefined || seen.has(space.device)) continue
     seen.add(space.device)

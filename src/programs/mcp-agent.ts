@@ -41,7 +41,7 @@ const nodeInfo = (config: AgentConfig, file: string) =>
       node: config.agent.nodeName,
       version,
       filesRoot: config.agent.filesRoot,
-      databasePath: config.database.path,
+      dataDir: dirname(config.database.path),
       ownPaths: [
         resolve(file),
         config.database.path,

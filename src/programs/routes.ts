@@ -1,12 +1,8 @@
 import { Effect } from "effect"
-import { type Allocated, hostPortOf } from "../domain/Ports.ts"
-import type { ComponentSpec, Route, ServiceSpec } from "../domain/Spec.ts"
+import { type Allocated, hostnameOf, hostPortOf } from "../domain/Ports.ts"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { type Backend, Proxy, type ProxyRoute, type RouteKey } from "../services/Proxy.ts"
-
-/** The host name of a route that names none. */
-const hostnameOf = (service: string, route: Route, zone: string | undefined): string =>
-  route.hostname ?? (zone === undefined ? service : `${service}.${zone}`)
 
 /** What the proxy knows the routes of these components by. */
 export const keysOf = (service: string, components: ReadonlyArray<Pick<ComponentSpec, "routes">>) =>

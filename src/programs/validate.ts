@@ -1,6 +1,7 @@
 import { Effect } from "effect"
+import { checkContainerNames, checkRoutes, checkVolumes, reservedBy } from "../domain/NodeRules.ts"
 import { formatVolume, parseVolume } from "../domain/Scalars.ts"
-import { checkContainerNames, checkService, checkVolumes, reservedBy } from "../domain/ServiceRules.ts"
+import { checkService } from "../domain/ServiceRules.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Proxy } from "../services/Proxy.ts"
@@ -51,12 +52,12 @@ export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
     const node = yield* NodeInfo
     const registry = yield* Registry
     const folders = yield* ServiceFolders
-    const others = (yield* registry.services)
-      .filter((row) => row.service !== spec.name)
-      .map((row) => ({ service: row.service, components: row.spec.components.map((c) => c.name) }))
+    const others = (yield* registry.services).map((row) => row.spec).filter(({ name }) => name !== spec.name)
+    const names = others.map(({ components, name }) => ({ service: name, components: components.map((c) => c.name) }))
     const violations = [
       ...checkService(spec).filter((violation) => violation.severity !== "warning"),
-      ...checkContainerNames(spec, others),
+      ...checkContainerNames(spec, names),
+      ...checkRoutes(spec, others, node.zone),
       ...checkVolumes(spec, node.ownPaths),
       ...checkVolumes(yield* followed(spec), yield* Effect.forEach(node.ownPaths, folders.realPath))
     ].map((violation) => ({ field: violation.path.join("."), description: violation.message }))

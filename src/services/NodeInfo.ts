@@ -8,8 +8,8 @@ export class NodeInfo extends Context.Tag("mcp/NodeInfo")<
     readonly version: string
     /** The folder that holds each service's own. */
     readonly filesRoot: string
-    /** The agent's registry. */
-    readonly databasePath: string
+    /** The folder of the agent's registry. */
+    readonly dataDir: string
     /** Paths of the agent's config, database and keys: no service may reach one. */
     readonly ownPaths: ReadonlyArray<string>
     /** Credentials of image registries, as containers-auth.json(5). */

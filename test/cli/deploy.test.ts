@@ -41,7 +41,11 @@ const components = [
     fromImage: image("v1"),
     toImage: image("v2"),
     durationMs: 1340n,
-    containerId: "c1"
+    containerId: "c1",
+    steps: [
+      { step: "create", durationMs: 140n },
+      { step: "ready", durationMs: 1200n }
+    ]
   },
   { component: "worker", action: pb.Action.UNCHANGED, fromImage: image("v2"), toImage: image("v2") }
 ]
@@ -153,7 +157,11 @@ describe("deploy", () => {
                 from_image: image("v1"),
                 to_image: image("v2"),
                 duration_ms: 1340,
-                container_id: "c1"
+                container_id: "c1",
+                steps: [
+                  { step: "create", duration_ms: 140 },
+                  { step: "ready", duration_ms: 1200 }
+                ]
               },
               {
                 component: "worker",
@@ -161,7 +169,8 @@ describe("deploy", () => {
                 from_image: image("v2"),
                 to_image: image("v2"),
                 duration_ms: 0,
-                container_id: null
+                container_id: null,
+                steps: []
               }
             ],
             warnings: ["api: latest is no version"],

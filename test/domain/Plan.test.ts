@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { checkContainerNames, checkVolumes, reservedBy } from "../../src/domain/NodeRules.ts"
 import { type PlanInput, plan, startOrder } from "../../src/domain/Plan.ts"
-import { checkContainerNames, checkVolumes, reservedBy } from "../../src/domain/ServiceRules.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 import { specHash } from "../../src/domain/SpecHash.ts"
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { checkService, checkVolumes, reservedBy } from "../../src/domain/ServiceRules.ts"
+import { checkRoutes, checkVolumes, reservedBy } from "../../src/domain/NodeRules.ts"
+import { checkService } from "../../src/domain/ServiceRules.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 
 type Fields = Record<string, unknown>
@@ -69,6 +70,27 @@ describe("rules over several fields of one definition", () => {
       "a route without a network",
       web({ network: "none", routes: [{ port: 1 }] }),
       ["ROUTE_WITHOUT_NETWORK components.0.routes"]
+    ],
+    [
+      "a variable that the agent sets",
+      web({ routes: [{ port: 443 }], env: { PORT: "8080" } }),
+      ["ROUTE_ENV components.0.env.PORT"]
+    ],
+    [
+      "the variable of a route with a name",
+      web({ routes: [{ port: 443, name: "web-ui" }], env: { PORT_WEB_UI: "8080", PORT: "1" } }),
+      ["ROUTE_ENV components.0.env.PORT_WEB_UI"]
+    ],
+    ["the same as the route's target", web({ routes: [{ port: 443, target: 80 }], env: { PORT: "80" } }), []],
+    [
+      "two at once on one port of the host",
+      web({ network: "host", routes: [{ port: 443, target: 80 }], update_order: "start-first" }),
+      ["UPDATE_ORDER components.0.update_order"]
+    ],
+    [
+      "more components than a service has",
+      Array.from({ length: 257 }, (_, i) => component(`c${i}`)),
+      ["COMPONENTS_TOO_MANY components"]
     ],
     ["no probe at all", web({ health: {} }), ["HEALTH_PROBE components.0.health"]],
     ["two probes", web({ health: { tcp: true, cmd: ["x"] } }), ["HEALTH_PROBE components.0.health"]],
@@ -156,5 +178,28 @@ describe("the agent's own files", () => {
     assert.isTrue(reservedBy("/srv", "control", own))
     assert.isFalse(reservedBy("/srv", "shop", own))
     assert.lengthOf(checkVolumes(shop(web({ volumes: ["/srv/control:/x"] })), own), 1)
+  })
+})
+
+describe("routes of several services", () => {
+  const routed = (name: string, route: Fields) =>
+    Schema.decodeUnknownSync(ServiceSpec)({ name, components: [component("web", { routes: [route] })] })
+  const taken = (one: ServiceSpec, other: ServiceSpec, zone?: string) =>
+    checkRoutes(one, [other], zone).map(({ message }) => message)
+
+  it("one hostname and port leads to one service", () => {
+    const shop = routed("shop", { port: 443, hostname: "a.example" })
+    assert.deepStrictEqual(taken(shop, routed("blog", { port: 443, hostname: "a.example" })), [
+      "a.example:443 is a route of blog/web already"
+    ])
+    assert.deepStrictEqual(taken(shop, routed("blog", { port: 80, hostname: "a.example" })), [])
+    assert.deepStrictEqual(taken(shop, shop), [])
+  })
+
+  it("a name that the node's zone gives counts as well", () => {
+    const shop = routed("shop", { port: 443 })
+    const blog = routed("blog", { port: 443, hostname: "shop.here.example" })
+    assert.deepStrictEqual(taken(blog, shop, "here.example"), ["shop.here.example:443 is a route of shop/web already"])
+    assert.deepStrictEqual(taken(blog, shop), [])
   })
 })

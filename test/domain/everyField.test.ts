@@ -62,7 +62,7 @@ const put = (value: unknown, path: Path, field: unknown): unknown => {
   return copy
 }
 
-/** A health check has exactly one of these, by ServiceRules; setting one takes the others away. */
+/** A health check has exactly one of these, by ComponentRules; setting one takes the others away. */
 const probes = ["http", "tcp", "cmd"]
 const withProbe = (value: unknown, probe: string): unknown => {
   const path = ["components", 0, "health"]

@@ -11,7 +11,7 @@ import { fromProto, toProto } from "../../src/grpc/spec.ts"
 const encode = Schema.encodeSync(ServiceSpec)
 const decode = Schema.decodeUnknownSync(ServiceSpec, { onExcessProperty: "error" })
 
-/** On the wire a health check is exactly one of http, tcp and cmd, which ServiceRules demands of every spec. */
+/** On the wire a health check is exactly one of http, tcp and cmd, which ComponentRules demands of every spec. */
 const oneProbe = (component: ComponentSpec): ComponentSpec => {
   if (!component.health) return component
   const { cmd, http, tcp, ...rest } = component.health

@@ -40,6 +40,20 @@ describe("a deploy", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("tells of each component how long each of its steps took", () =>
+    Effect.gen(function* () {
+      yield* images
+      const { result } = yield* deployed(shop("1"))
+      const web = result.components.find(({ component }) => component === "web")
+      assert.deepStrictEqual(
+        web?.steps.map(({ step }) => step),
+        ["create", "start", "ready"]
+      )
+      // Ready is here: still up after `settle`, a second when nothing else is said.
+      assert.isAtLeast(web?.steps.at(-1)?.durationMs ?? 0, 1_000)
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("labels each container with its owner, so that it is known again without a name", () =>
     Effect.gen(function* () {
       const control = yield* images

@@ -40,7 +40,7 @@ export const node = (
       node: "rift",
       version: "test",
       filesRoot: "/srv",
-      databasePath: "/srv/mcp/mcp.db",
+      dataDir: "/srv/mcp",
       ownPaths: ["/srv/mcp/mcp.db"],
       authFile: undefined,
       arch: "amd64",

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mcp/v1/mcp.proto.
  */
 export const file_mcp_v1_mcp: GenFile = /*@__PURE__*/
-  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSKVAQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJIsEBCgxEZXBsb3lSZXN1bHQSEgoKZGVwbG95bWVudBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIrCgpjb21wb25lbnRzGAMgAygLMhcubWNwLnYxLkNvbXBvbmVudFJlc3VsdBITCgtkdXJhdGlvbl9tcxgEIAEoBBImCgdmYWlsdXJlGAUgASgLMhUubWNwLnYxLkRlcGxveUZhaWx1cmUSJAoFYWZ0ZXIYBiADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCJpCg1EZXBsb3lGYWlsdXJlEhEKCWNvbXBvbmVudBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCgluZXh0X3N0ZXAYBCABKAkSEQoJbGFzdF9sb2dzGAUgAygJIlMKC1BsYW5SZXF1ZXN0EiEKBHNwZWMYASABKAsyEy5tY3AudjEuU2VydmljZVNwZWMSEgoKY29tcG9uZW50cxgCIAMoCRINCgVmb3JjZRgDIAEoCCKbAQoNQ29tcG9uZW50UGxhbhIRCgljb21wb25lbnQYASABKAkSHgoGYWN0aW9uGAIgASgOMg4ubWNwLnYxLkFjdGlvbhISCgpmcm9tX2ltYWdlGAMgASgJEhAKCHRvX2ltYWdlGAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5tY3AudjEuRmllbGRDaGFuZ2USCwoDd2h5GAYgASgJIjYKC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiSwoMUGxhblJlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbhIQCgh3YXJuaW5ncxgCIAMoCSIpChZVbmRlcGxveVNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiKgoXVW5kZXBsb3lTZXJ2aWNlUmVzcG9uc2USDwoHcmVtb3ZlZBgBIAMoCSI4ChJTdG9wU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiQwoTU3RvcFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiOQoTU3RhcnRTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJEChRTdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiOwoVUmVzdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkYKFlJlc3RhcnRTZXJ2aWNlUmVzcG9uc2USLAoKY29tcG9uZW50cxgBIAMoCzIYLm1jcC52MS5Db21wb25lbnRPdXRjb21lIl8KEENvbXBvbmVudE91dGNvbWUSEQoJY29tcG9uZW50GAEgASgJEg8KB2NoYW5nZWQYAiABKAgSJwoIb2JzZXJ2ZWQYAyABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZSJdChZSb2xsYmFja1NlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSCgoCdG8YAiABKAkSDwoHbm9fd2FpdBgDIAEoCBIVCg13YWl0X2Zvcl9sb2NrGAQgASgIImsKF1JvbGxiYWNrU2VydmljZVJlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYubWNwLnYxLkRlcGxveVJlc3BvbnNlEiYKBnRhcmdldBgCIAEoCzIWLm1jcC52MS5Sb2xsYmFja1RhcmdldCJeCg5Sb2xsYmFja1RhcmdldBISCgpkZXBsb3ltZW50GAEgASgJEhMKC29ubHlfaW1hZ2VzGAIgASgIEiMKBmltYWdlcxgDIAMoCzITLm1jcC52MS5JbWFnZUNoYW5nZSI6CgtJbWFnZUNoYW5nZRIRCgljb21wb25lbnQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJcChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSDQoFbGltaXQYAiABKA0SEQoJZGlmZl9mcm9tGAMgASgJEg8KB2RpZmZfdG8YBCABKAkiawoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USKwoLZGVwbG95bWVudHMYASADKAsyFi5tY3AudjEuRGVwbG95bWVudEluZm8SIwoEZGlmZhgCIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuIhUKE0xpc3RTZXJ2aWNlc1JlcXVlc3QiPQoUTGlzdFNlcnZpY2VzUmVzcG9uc2USJQoIc2VydmljZXMYASADKAsyEy5tY3AudjEuU2VydmljZUluZm8ijAEKC1NlcnZpY2VJbmZvEgwKBG5hbWUYASABKAkSJQoHZGVzaXJlZBgCIAEoDjIULm1jcC52MS5EZXNpcmVkU3RhdGUSDwoHY29tbWVudBgDIAEoCRIpCgpjb21wb25lbnRzGAQgAygLMhUubWNwLnYxLkNvbXBvbmVudEluZm8SDAoEbm9kZRgFIAEoCSLlAQoNQ29tcG9uZW50SW5mbxIMCgRuYW1lGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRIlCgdkZXNpcmVkGAMgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRInCghvYnNlcnZlZBgEIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlEg0KBWltYWdlGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSEgoKZ2VuZXJhdGlvbhgHIAEoBBIvCgtvYnNlcnZlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiKgoXR2V0U2VydmljZVN0YXR1c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJDChhHZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USJwoIc2VydmljZXMYASADKAsyFS5tY3AudjEuU2VydmljZVN0YXR1cyKEAQoNU2VydmljZVN0YXR1cxIhCgRpbmZvGAEgASgLMhMubWNwLnYxLlNlcnZpY2VJbmZvEiMKBGxpdmUYAiADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudBIrCgtkZXBsb3ltZW50cxgDIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbyL4AgoORGVwbG95bWVudEluZm8SCgoCaWQYASABKAkSDQoFc3RhdGUYAiABKAkSDQoFYWN0b3IYAyABKAkSLgoKc3RhcnRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAYgASgJEgwKBGtpbmQYByABKAkSEwoLcm9sbGJhY2tfdG8YCCABKAkSKQoHY2hhbmdlcxgJIAMoCzIYLm1jcC52MS5EZXBsb3ltZW50Q2hhbmdlEg8KB2N1cnJlbnQYCiABKAgSEwoLaW1hZ2VzX2tlcHQYCyABKAgSDgoGcmVhc29uGAwgASgJEhEKCWxhc3RfbG9ncxgNIAMoCRIOCgZwaW5uZWQYDiABKAgSEQoJY29tcG9uZW50GA8gASgJEhIKCmxhc3RfZXJyb3IYECABKAkiawoQRGVwbG95bWVudENoYW5nZRIRCgljb21wb25lbnQYASABKAkSHgoGYWN0aW9uGAIgASgOMg4ubWNwLnYxLkFjdGlvbhISCgpmcm9tX2ltYWdlGAMgASgJEhAKCHRvX2ltYWdlGAQgASgJIiMKEExpdmVDaGVja1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSI+ChFMaXZlQ2hlY2tSZXNwb25zZRIpCgpjb21wb25lbnRzGAEgAygLMhUubWNwLnYxLkxpdmVDb21wb25lbnQikgMKDUxpdmVDb21wb25lbnQSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSEQoJY29udGFpbmVyGAMgASgJEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXN0YXJ0cxgIIAEoDRINCgVwb3J0cxgJIAMoCRIWCglleGl0X2NvZGUYCiABKAVIAIgBARIlCgdkZXNpcmVkGAsgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIOCgZoZWFsdGgYDCABKAkSFAoMY29udGFpbmVyX2lkGA0gASgJEg0KBWRyaWZ0GA4gAygJEi4KCnJlc3RhcnRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiiAEKC0xvZ3NSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmZvbGxvdxgDIAEoCBIRCgR0YWlsGAQgASgNSACIAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV90YWlsImcKDExvZ3NSZXNwb25zZRIRCgljb21wb25lbnQYASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnN0cmVhbRgDIAEoCRIMCgRsaW5lGAQgASgJIhMKEU5vZGVTdGF0dXNSZXF1ZXN0Is0CChJOb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBGFyY2gYAyABKAkSDAoEcm9sZRgEIAEoCRIQCghzZXJ2aWNlcxgFIAEoDRIaChJjb250YWluZXJzX3J1bm5pbmcYBiABKA0SJgoHcnVudGltZRgHIAEoCzIVLm1jcC52MS5SdW50aW1lU3RhdHVzEi4KCnN0YXJ0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGNwdXMYCSABKA0SGgoSbWVtb3J5X3RvdGFsX2J5dGVzGAogASgEEhkKEW1lbW9yeV91c2VkX2J5dGVzGAsgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYDCABKAQSFwoPZGlza191c2VkX2J5dGVzGA0gASgEIkIKDVJ1bnRpbWVTdGF0dXMSEQoJYXZhaWxhYmxlGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSDQoFZXJyb3IYAyABKAkiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IiQKE0hlYWx0aENoZWNrUmVzcG9uc2USDQoFc3RhdGUYASABKAkqfQoMRGVzaXJlZFN0YXRlEh0KGURFU0lSRURfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVERVNJUkVEX1NUQVRFX1JVTk5JTkcQARIZChVERVNJUkVEX1NUQVRFX1NUT1BQRUQQAhIYChRERVNJUkVEX1NUQVRFX0lHTk9SRRADKtgBCg1PYnNlcnZlZFN0YXRlEh4KGk9CU0VSVkVEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWT0JTRVJWRURfU1RBVEVfUlVOTklORxABEhoKFk9CU0VSVkVEX1NUQVRFX1NUT1BQRUQQAhIZChVPQlNFUlZFRF9TVEFURV9FWElURUQQAxIcChhPQlNFUlZFRF9TVEFURV9VTkhFQUxUSFkQBBIaChZPQlNFUlZFRF9TVEFURV9SRU1PVkVEEAUSGgoWT0JTRVJWRURfU1RBVEVfVU5LTk9XThAGKpMBCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEQoNQUNUSU9OX0NSRUFURRABEhIKDkFDVElPTl9SRVBMQUNFEAISEAoMQUNUSU9OX1NUQVJUEAMSFAoQQUNUSU9OX1VOQ0hBTkdFRBAEEhEKDUFDVElPTl9PUlBIQU4QBRIPCgtBQ1RJT05fU1RPUBAGMocICg9NY3BBZ2VudFNlcnZpY2USOQoGRGVwbG95EhUubWNwLnYxLkRlcGxveVJlcXVlc3QaFi5tY3AudjEuRGVwbG95UmVzcG9uc2UwARIxCgRQbGFuEhMubWNwLnYxLlBsYW5SZXF1ZXN0GhQubWNwLnYxLlBsYW5SZXNwb25zZRJSCg9VbmRlcGxveVNlcnZpY2USHi5tY3AudjEuVW5kZXBsb3lTZXJ2aWNlUmVxdWVzdBofLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXNwb25zZRJGCgtTdG9wU2VydmljZRIaLm1jcC52MS5TdG9wU2VydmljZVJlcXVlc3QaGy5tY3AudjEuU3RvcFNlcnZpY2VSZXNwb25zZRJJCgxTdGFydFNlcnZpY2USGy5tY3AudjEuU3RhcnRTZXJ2aWNlUmVxdWVzdBocLm1jcC52MS5TdGFydFNlcnZpY2VSZXNwb25zZRJPCg5SZXN0YXJ0U2VydmljZRIdLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlcXVlc3QaHi5tY3AudjEuUmVzdGFydFNlcnZpY2VSZXNwb25zZRJUCg9Sb2xsYmFja1NlcnZpY2USHi5tY3AudjEuUm9sbGJhY2tTZXJ2aWNlUmVxdWVzdBofLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXNwb25zZTABElIKD0xpc3REZXBsb3ltZW50cxIeLm1jcC52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0Gh8ubWNwLnYxLkxpc3REZXBsb3ltZW50c1Jlc3BvbnNlEkkKDExpc3RTZXJ2aWNlcxIbLm1jcC52MS5MaXN0U2VydmljZXNSZXF1ZXN0GhwubWNwLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlElUKEEdldFNlcnZpY2VTdGF0dXMSHy5tY3AudjEuR2V0U2VydmljZVN0YXR1c1JlcXVlc3QaIC5tY3AudjEuR2V0U2VydmljZVN0YXR1c1Jlc3BvbnNlEkAKCUxpdmVDaGVjaxIYLm1jcC52MS5MaXZlQ2hlY2tSZXF1ZXN0GhkubWNwLnYxLkxpdmVDaGVja1Jlc3BvbnNlEjMKBExvZ3MSEy5tY3AudjEuTG9nc1JlcXVlc3QaFC5tY3AudjEuTG9nc1Jlc3BvbnNlMAESQwoKTm9kZVN0YXR1cxIZLm1jcC52MS5Ob2RlU3RhdHVzUmVxdWVzdBoaLm1jcC52MS5Ob2RlU3RhdHVzUmVzcG9uc2USRgoLSGVhbHRoQ2hlY2sSGi5tY3AudjEuSGVhbHRoQ2hlY2tSZXF1ZXN0GhsubWNwLnYxLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSK2AQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJEh8KBXN0ZXBzGAcgAygLMhAubWNwLnYxLlN0ZXBUaW1lIi0KCFN0ZXBUaW1lEgwKBHN0ZXAYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAQiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIl0KFlJvbGxiYWNrU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdub193YWl0GAMgASgIEhUKDXdhaXRfZm9yX2xvY2sYBCABKAgiawoXUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi5tY3AudjEuRGVwbG95UmVzcG9uc2USJgoGdGFyZ2V0GAIgASgLMhYubWNwLnYxLlJvbGxiYWNrVGFyZ2V0Il4KDlJvbGxiYWNrVGFyZ2V0EhIKCmRlcGxveW1lbnQYASABKAkSEwoLb25seV9pbWFnZXMYAiABKAgSIwoGaW1hZ2VzGAMgAygLMhMubWNwLnYxLkltYWdlQ2hhbmdlIjoKC0ltYWdlQ2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIlwKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRINCgVsaW1pdBgCIAEoDRIRCglkaWZmX2Zyb20YAyABKAkSDwoHZGlmZl90bxgEIAEoCSJrChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIrCgtkZXBsb3ltZW50cxgBIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbxIjCgRkaWZmGAIgAygLMhUubWNwLnYxLkNvbXBvbmVudFBsYW4iFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCI9ChRMaXN0U2VydmljZXNSZXNwb25zZRIlCghzZXJ2aWNlcxgBIAMoCzITLm1jcC52MS5TZXJ2aWNlSW5mbyKMAQoLU2VydmljZUluZm8SDAoEbmFtZRgBIAEoCRIlCgdkZXNpcmVkGAIgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIPCgdjb21tZW50GAMgASgJEikKCmNvbXBvbmVudHMYBCADKAsyFS5tY3AudjEuQ29tcG9uZW50SW5mbxIMCgRub2RlGAUgASgJIuUBCg1Db21wb25lbnRJbmZvEgwKBG5hbWUYASABKAkSEQoJY29udGFpbmVyGAIgASgJEiUKB2Rlc2lyZWQYAyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgEEi8KC29ic2VydmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChdHZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIkMKGEdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRInCghzZXJ2aWNlcxgBIAMoCzIVLm1jcC52MS5TZXJ2aWNlU3RhdHVzIoQBCg1TZXJ2aWNlU3RhdHVzEiEKBGluZm8YASABKAsyEy5tY3AudjEuU2VydmljZUluZm8SIwoEbGl2ZRgCIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50EisKC2RlcGxveW1lbnRzGAMgAygLMhYubWNwLnYxLkRlcGxveW1lbnRJbmZvIvgCCg5EZXBsb3ltZW50SW5mbxIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhY3RvchgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBiABKAkSDAoEa2luZBgHIAEoCRITCgtyb2xsYmFja190bxgIIAEoCRIpCgdjaGFuZ2VzGAkgAygLMhgubWNwLnYxLkRlcGxveW1lbnRDaGFuZ2USDwoHY3VycmVudBgKIAEoCBITCgtpbWFnZXNfa2VwdBgLIAEoCBIOCgZyZWFzb24YDCABKAkSEQoJbGFzdF9sb2dzGA0gAygJEg4KBnBpbm5lZBgOIAEoCBIRCgljb21wb25lbnQYDyABKAkSEgoKbGFzdF9lcnJvchgQIAEoCSJrChBEZXBsb3ltZW50Q2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkiIwoQTGl2ZUNoZWNrUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIj4KEUxpdmVDaGVja1Jlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCKSAwoNTGl2ZUNvbXBvbmVudBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSJwoIb2JzZXJ2ZWQYBCABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZRINCgVpbWFnZRgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAggASgNEg0KBXBvcnRzGAkgAygJEhYKCWV4aXRfY29kZRgKIAEoBUgAiAEBEiUKB2Rlc2lyZWQYCyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEg4KBmhlYWx0aBgMIAEoCRIUCgxjb250YWluZXJfaWQYDSABKAkSDQoFZHJpZnQYDiADKAkSLgoKcmVzdGFydF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSKIAQoLTG9nc1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGZm9sbG93GAMgASgIEhEKBHRhaWwYBCABKA1IAIgBARIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX3RhaWwiZwoMTG9nc1Jlc3BvbnNlEhEKCWNvbXBvbmVudBgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3RyZWFtGAMgASgJEgwKBGxpbmUYBCABKAkiEwoRTm9kZVN0YXR1c1JlcXVlc3QizQIKEk5vZGVTdGF0dXNSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYXJjaBgDIAEoCRIMCgRyb2xlGAQgASgJEhAKCHNlcnZpY2VzGAUgASgNEhoKEmNvbnRhaW5lcnNfcnVubmluZxgGIAEoDRImCgdydW50aW1lGAcgASgLMhUubWNwLnYxLlJ1bnRpbWVTdGF0dXMSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEY3B1cxgJIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYCiABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYCyABKAQSGAoQZGlza190b3RhbF9ieXRlcxgMIAEoBBIXCg9kaXNrX3VzZWRfYnl0ZXMYDSABKAQiQgoNUnVudGltZVN0YXR1cxIRCglhdmFpbGFibGUYASABKAgSDwoHdmVyc2lvbhgCIAEoCRINCgVlcnJvchgDIAEoCSIUChJIZWFsdGhDaGVja1JlcXVlc3QiJAoTSGVhbHRoQ2hlY2tSZXNwb25zZRINCgVzdGF0ZRgBIAEoCSp9CgxEZXNpcmVkU3RhdGUSHQoZREVTSVJFRF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFURFU0lSRURfU1RBVEVfUlVOTklORxABEhkKFURFU0lSRURfU1RBVEVfU1RPUFBFRBACEhgKFERFU0lSRURfU1RBVEVfSUdOT1JFEAMq2AEKDU9ic2VydmVkU3RhdGUSHgoaT0JTRVJWRURfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZPQlNFUlZFRF9TVEFURV9SVU5OSU5HEAESGgoWT0JTRVJWRURfU1RBVEVfU1RPUFBFRBACEhkKFU9CU0VSVkVEX1NUQVRFX0VYSVRFRBADEhwKGE9CU0VSVkVEX1NUQVRFX1VOSEVBTFRIWRAEEhoKFk9CU0VSVkVEX1NUQVRFX1JFTU9WRUQQBRIaChZPQlNFUlZFRF9TVEFURV9VTktOT1dOEAYqkwEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fQ1JFQVRFEAESEgoOQUNUSU9OX1JFUExBQ0UQAhIQCgxBQ1RJT05fU1RBUlQQAxIUChBBQ1RJT05fVU5DSEFOR0VEEAQSEQoNQUNUSU9OX09SUEhBThAFEg8KC0FDVElPTl9TVE9QEAYyhwgKD01jcEFnZW50U2VydmljZRI5CgZEZXBsb3kSFS5tY3AudjEuRGVwbG95UmVxdWVzdBoWLm1jcC52MS5EZXBsb3lSZXNwb25zZTABEjEKBFBsYW4SEy5tY3AudjEuUGxhblJlcXVlc3QaFC5tY3AudjEuUGxhblJlc3BvbnNlElIKD1VuZGVwbG95U2VydmljZRIeLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlVuZGVwbG95U2VydmljZVJlc3BvbnNlEkYKC1N0b3BTZXJ2aWNlEhoubWNwLnYxLlN0b3BTZXJ2aWNlUmVxdWVzdBobLm1jcC52MS5TdG9wU2VydmljZVJlc3BvbnNlEkkKDFN0YXJ0U2VydmljZRIbLm1jcC52MS5TdGFydFNlcnZpY2VSZXF1ZXN0GhwubWNwLnYxLlN0YXJ0U2VydmljZVJlc3BvbnNlEk8KDlJlc3RhcnRTZXJ2aWNlEh0ubWNwLnYxLlJlc3RhcnRTZXJ2aWNlUmVxdWVzdBoeLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlc3BvbnNlElQKD1JvbGxiYWNrU2VydmljZRIeLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlJvbGxiYWNrU2VydmljZVJlc3BvbnNlMAESUgoPTGlzdERlcGxveW1lbnRzEh4ubWNwLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaHy5tY3AudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2USSQoMTGlzdFNlcnZpY2VzEhsubWNwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHC5tY3AudjEuTGlzdFNlcnZpY2VzUmVzcG9uc2USVQoQR2V0U2VydmljZVN0YXR1cxIfLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBogLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USQAoJTGl2ZUNoZWNrEhgubWNwLnYxLkxpdmVDaGVja1JlcXVlc3QaGS5tY3AudjEuTGl2ZUNoZWNrUmVzcG9uc2USMwoETG9ncxITLm1jcC52MS5Mb2dzUmVxdWVzdBoULm1jcC52MS5Mb2dzUmVzcG9uc2UwARJDCgpOb2RlU3RhdHVzEhkubWNwLnYxLk5vZGVTdGF0dXNSZXF1ZXN0GhoubWNwLnYxLk5vZGVTdGF0dXNSZXNwb25zZRJGCgtIZWFsdGhDaGVjaxIaLm1jcC52MS5IZWFsdGhDaGVja1JlcXVlc3QaGy5tY3AudjEuSGVhbHRoQ2hlY2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message mcp.v1.RouteSpec
@@ -600,6 +600,8 @@ export type ComponentResult = Message<"mcp.v1.ComponentResult"> & {
   toImage: string;
 
   /**
+   * of all steps
+   *
    * @generated from field: uint64 duration_ms = 5;
    */
   durationMs: bigint;
@@ -608,6 +610,13 @@ export type ComponentResult = Message<"mcp.v1.ComponentResult"> & {
    * @generated from field: string container_id = 6;
    */
   containerId: string;
+
+  /**
+   * in the order in which they ended
+   *
+   * @generated from field: repeated mcp.v1.StepTime steps = 7;
+   */
+  steps: StepTime[];
 };
 
 /**
@@ -616,6 +625,30 @@ export type ComponentResult = Message<"mcp.v1.ComponentResult"> & {
  */
 export const ComponentResultSchema: GenMessage<ComponentResult> = /*@__PURE__*/
   messageDesc(file_mcp_v1_mcp, 12);
+
+/**
+ * @generated from message mcp.v1.StepTime
+ */
+export type StepTime = Message<"mcp.v1.StepTime"> & {
+  /**
+   * pull, create, start, ready, drain, stop
+   *
+   * @generated from field: string step = 1;
+   */
+  step: string;
+
+  /**
+   * @generated from field: uint64 duration_ms = 2;
+   */
+  durationMs: bigint;
+};
+
+/**
+ * Describes the message mcp.v1.StepTime.
+ * Use `create(StepTimeSchema)` to create a new message.
+ */
+export const StepTimeSchema: GenMessage<StepTime> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 13);
 
 /**
  * @generated from message mcp.v1.DeployResult
@@ -663,7 +696,7 @@ export type DeployResult = Message<"mcp.v1.DeployResult"> & {
  * Use `create(DeployResultSchema)` to create a new message.
  */
 export const DeployResultSchema: GenMessage<DeployResult> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 13);
+  messageDesc(file_mcp_v1_mcp, 14);
 
 /**
  * @generated from message mcp.v1.DeployFailure
@@ -700,7 +733,7 @@ export type DeployFailure = Message<"mcp.v1.DeployFailure"> & {
  * Use `create(DeployFailureSchema)` to create a new message.
  */
 export const DeployFailureSchema: GenMessage<DeployFailure> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 14);
+  messageDesc(file_mcp_v1_mcp, 15);
 
 /**
  * @generated from message mcp.v1.PlanRequest
@@ -727,7 +760,7 @@ export type PlanRequest = Message<"mcp.v1.PlanRequest"> & {
  * Use `create(PlanRequestSchema)` to create a new message.
  */
 export const PlanRequestSchema: GenMessage<PlanRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 15);
+  messageDesc(file_mcp_v1_mcp, 16);
 
 /**
  * @generated from message mcp.v1.ComponentPlan
@@ -769,7 +802,7 @@ export type ComponentPlan = Message<"mcp.v1.ComponentPlan"> & {
  * Use `create(ComponentPlanSchema)` to create a new message.
  */
 export const ComponentPlanSchema: GenMessage<ComponentPlan> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 16);
+  messageDesc(file_mcp_v1_mcp, 17);
 
 /**
  * @generated from message mcp.v1.FieldChange
@@ -796,7 +829,7 @@ export type FieldChange = Message<"mcp.v1.FieldChange"> & {
  * Use `create(FieldChangeSchema)` to create a new message.
  */
 export const FieldChangeSchema: GenMessage<FieldChange> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 17);
+  messageDesc(file_mcp_v1_mcp, 18);
 
 /**
  * @generated from message mcp.v1.PlanResponse
@@ -818,7 +851,7 @@ export type PlanResponse = Message<"mcp.v1.PlanResponse"> & {
  * Use `create(PlanResponseSchema)` to create a new message.
  */
 export const PlanResponseSchema: GenMessage<PlanResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 18);
+  messageDesc(file_mcp_v1_mcp, 19);
 
 /**
  * @generated from message mcp.v1.UndeployServiceRequest
@@ -835,7 +868,7 @@ export type UndeployServiceRequest = Message<"mcp.v1.UndeployServiceRequest"> & 
  * Use `create(UndeployServiceRequestSchema)` to create a new message.
  */
 export const UndeployServiceRequestSchema: GenMessage<UndeployServiceRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 19);
+  messageDesc(file_mcp_v1_mcp, 20);
 
 /**
  * @generated from message mcp.v1.UndeployServiceResponse
@@ -854,7 +887,7 @@ export type UndeployServiceResponse = Message<"mcp.v1.UndeployServiceResponse"> 
  * Use `create(UndeployServiceResponseSchema)` to create a new message.
  */
 export const UndeployServiceResponseSchema: GenMessage<UndeployServiceResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 20);
+  messageDesc(file_mcp_v1_mcp, 21);
 
 /**
  * @generated from message mcp.v1.StopServiceRequest
@@ -878,7 +911,7 @@ export type StopServiceRequest = Message<"mcp.v1.StopServiceRequest"> & {
  * Use `create(StopServiceRequestSchema)` to create a new message.
  */
 export const StopServiceRequestSchema: GenMessage<StopServiceRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 21);
+  messageDesc(file_mcp_v1_mcp, 22);
 
 /**
  * @generated from message mcp.v1.StopServiceResponse
@@ -895,7 +928,7 @@ export type StopServiceResponse = Message<"mcp.v1.StopServiceResponse"> & {
  * Use `create(StopServiceResponseSchema)` to create a new message.
  */
 export const StopServiceResponseSchema: GenMessage<StopServiceResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 22);
+  messageDesc(file_mcp_v1_mcp, 23);
 
 /**
  * @generated from message mcp.v1.StartServiceRequest
@@ -917,7 +950,7 @@ export type StartServiceRequest = Message<"mcp.v1.StartServiceRequest"> & {
  * Use `create(StartServiceRequestSchema)` to create a new message.
  */
 export const StartServiceRequestSchema: GenMessage<StartServiceRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 23);
+  messageDesc(file_mcp_v1_mcp, 24);
 
 /**
  * @generated from message mcp.v1.StartServiceResponse
@@ -934,7 +967,7 @@ export type StartServiceResponse = Message<"mcp.v1.StartServiceResponse"> & {
  * Use `create(StartServiceResponseSchema)` to create a new message.
  */
 export const StartServiceResponseSchema: GenMessage<StartServiceResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 24);
+  messageDesc(file_mcp_v1_mcp, 25);
 
 /**
  * @generated from message mcp.v1.RestartServiceRequest
@@ -956,7 +989,7 @@ export type RestartServiceRequest = Message<"mcp.v1.RestartServiceRequest"> & {
  * Use `create(RestartServiceRequestSchema)` to create a new message.
  */
 export const RestartServiceRequestSchema: GenMessage<RestartServiceRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 25);
+  messageDesc(file_mcp_v1_mcp, 26);
 
 /**
  * @generated from message mcp.v1.RestartServiceResponse
@@ -973,7 +1006,7 @@ export type RestartServiceResponse = Message<"mcp.v1.RestartServiceResponse"> & 
  * Use `create(RestartServiceResponseSchema)` to create a new message.
  */
 export const RestartServiceResponseSchema: GenMessage<RestartServiceResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 26);
+  messageDesc(file_mcp_v1_mcp, 27);
 
 /**
  * @generated from message mcp.v1.ComponentOutcome
@@ -1000,7 +1033,7 @@ export type ComponentOutcome = Message<"mcp.v1.ComponentOutcome"> & {
  * Use `create(ComponentOutcomeSchema)` to create a new message.
  */
 export const ComponentOutcomeSchema: GenMessage<ComponentOutcome> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 27);
+  messageDesc(file_mcp_v1_mcp, 28);
 
 /**
  * @generated from message mcp.v1.RollbackServiceRequest
@@ -1034,7 +1067,7 @@ export type RollbackServiceRequest = Message<"mcp.v1.RollbackServiceRequest"> & 
  * Use `create(RollbackServiceRequestSchema)` to create a new message.
  */
 export const RollbackServiceRequestSchema: GenMessage<RollbackServiceRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 28);
+  messageDesc(file_mcp_v1_mcp, 29);
 
 /**
  * @generated from message mcp.v1.RollbackServiceResponse
@@ -1058,7 +1091,7 @@ export type RollbackServiceResponse = Message<"mcp.v1.RollbackServiceResponse"> 
  * Use `create(RollbackServiceResponseSchema)` to create a new message.
  */
 export const RollbackServiceResponseSchema: GenMessage<RollbackServiceResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 29);
+  messageDesc(file_mcp_v1_mcp, 30);
 
 /**
  * @generated from message mcp.v1.RollbackTarget
@@ -1087,7 +1120,7 @@ export type RollbackTarget = Message<"mcp.v1.RollbackTarget"> & {
  * Use `create(RollbackTargetSchema)` to create a new message.
  */
 export const RollbackTargetSchema: GenMessage<RollbackTarget> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 30);
+  messageDesc(file_mcp_v1_mcp, 31);
 
 /**
  * @generated from message mcp.v1.ImageChange
@@ -1114,7 +1147,7 @@ export type ImageChange = Message<"mcp.v1.ImageChange"> & {
  * Use `create(ImageChangeSchema)` to create a new message.
  */
 export const ImageChangeSchema: GenMessage<ImageChange> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 31);
+  messageDesc(file_mcp_v1_mcp, 32);
 
 /**
  * @generated from message mcp.v1.ListDeploymentsRequest
@@ -1150,7 +1183,7 @@ export type ListDeploymentsRequest = Message<"mcp.v1.ListDeploymentsRequest"> & 
  * Use `create(ListDeploymentsRequestSchema)` to create a new message.
  */
 export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 32);
+  messageDesc(file_mcp_v1_mcp, 33);
 
 /**
  * @generated from message mcp.v1.ListDeploymentsResponse
@@ -1174,7 +1207,7 @@ export type ListDeploymentsResponse = Message<"mcp.v1.ListDeploymentsResponse"> 
  * Use `create(ListDeploymentsResponseSchema)` to create a new message.
  */
 export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 33);
+  messageDesc(file_mcp_v1_mcp, 34);
 
 /**
  * @generated from message mcp.v1.ListServicesRequest
@@ -1187,7 +1220,7 @@ export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 34);
+  messageDesc(file_mcp_v1_mcp, 35);
 
 /**
  * @generated from message mcp.v1.ListServicesResponse
@@ -1204,7 +1237,7 @@ export type ListServicesResponse = Message<"mcp.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 35);
+  messageDesc(file_mcp_v1_mcp, 36);
 
 /**
  * @generated from message mcp.v1.ServiceInfo
@@ -1241,7 +1274,7 @@ export type ServiceInfo = Message<"mcp.v1.ServiceInfo"> & {
  * Use `create(ServiceInfoSchema)` to create a new message.
  */
 export const ServiceInfoSchema: GenMessage<ServiceInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 36);
+  messageDesc(file_mcp_v1_mcp, 37);
 
 /**
  * @generated from message mcp.v1.ComponentInfo
@@ -1293,7 +1326,7 @@ export type ComponentInfo = Message<"mcp.v1.ComponentInfo"> & {
  * Use `create(ComponentInfoSchema)` to create a new message.
  */
 export const ComponentInfoSchema: GenMessage<ComponentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 37);
+  messageDesc(file_mcp_v1_mcp, 38);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusRequest
@@ -1312,7 +1345,7 @@ export type GetServiceStatusRequest = Message<"mcp.v1.GetServiceStatusRequest"> 
  * Use `create(GetServiceStatusRequestSchema)` to create a new message.
  */
 export const GetServiceStatusRequestSchema: GenMessage<GetServiceStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 38);
+  messageDesc(file_mcp_v1_mcp, 39);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusResponse
@@ -1329,7 +1362,7 @@ export type GetServiceStatusResponse = Message<"mcp.v1.GetServiceStatusResponse"
  * Use `create(GetServiceStatusResponseSchema)` to create a new message.
  */
 export const GetServiceStatusResponseSchema: GenMessage<GetServiceStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 39);
+  messageDesc(file_mcp_v1_mcp, 40);
 
 /**
  * @generated from message mcp.v1.ServiceStatus
@@ -1356,7 +1389,7 @@ export type ServiceStatus = Message<"mcp.v1.ServiceStatus"> & {
  * Use `create(ServiceStatusSchema)` to create a new message.
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 40);
+  messageDesc(file_mcp_v1_mcp, 41);
 
 /**
  * @generated from message mcp.v1.DeploymentInfo
@@ -1460,7 +1493,7 @@ export type DeploymentInfo = Message<"mcp.v1.DeploymentInfo"> & {
  * Use `create(DeploymentInfoSchema)` to create a new message.
  */
 export const DeploymentInfoSchema: GenMessage<DeploymentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 41);
+  messageDesc(file_mcp_v1_mcp, 42);
 
 /**
  * @generated from message mcp.v1.DeploymentChange
@@ -1492,7 +1525,7 @@ export type DeploymentChange = Message<"mcp.v1.DeploymentChange"> & {
  * Use `create(DeploymentChangeSchema)` to create a new message.
  */
 export const DeploymentChangeSchema: GenMessage<DeploymentChange> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 42);
+  messageDesc(file_mcp_v1_mcp, 43);
 
 /**
  * @generated from message mcp.v1.LiveCheckRequest
@@ -1511,7 +1544,7 @@ export type LiveCheckRequest = Message<"mcp.v1.LiveCheckRequest"> & {
  * Use `create(LiveCheckRequestSchema)` to create a new message.
  */
 export const LiveCheckRequestSchema: GenMessage<LiveCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 43);
+  messageDesc(file_mcp_v1_mcp, 44);
 
 /**
  * @generated from message mcp.v1.LiveCheckResponse
@@ -1528,7 +1561,7 @@ export type LiveCheckResponse = Message<"mcp.v1.LiveCheckResponse"> & {
  * Use `create(LiveCheckResponseSchema)` to create a new message.
  */
 export const LiveCheckResponseSchema: GenMessage<LiveCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 44);
+  messageDesc(file_mcp_v1_mcp, 45);
 
 /**
  * @generated from message mcp.v1.LiveComponent
@@ -1621,7 +1654,7 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
  * Use `create(LiveComponentSchema)` to create a new message.
  */
 export const LiveComponentSchema: GenMessage<LiveComponent> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 45);
+  messageDesc(file_mcp_v1_mcp, 46);
 
 /**
  * @generated from message mcp.v1.LogsRequest
@@ -1660,7 +1693,7 @@ export type LogsRequest = Message<"mcp.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 46);
+  messageDesc(file_mcp_v1_mcp, 47);
 
 /**
  * @generated from message mcp.v1.LogsResponse
@@ -1694,7 +1727,7 @@ export type LogsResponse = Message<"mcp.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 47);
+  messageDesc(file_mcp_v1_mcp, 48);
 
 /**
  * @generated from message mcp.v1.NodeStatusRequest
@@ -1707,7 +1740,7 @@ export type NodeStatusRequest = Message<"mcp.v1.NodeStatusRequest"> & {
  * Use `create(NodeStatusRequestSchema)` to create a new message.
  */
 export const NodeStatusRequestSchema: GenMessage<NodeStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 48);
+  messageDesc(file_mcp_v1_mcp, 49);
 
 /**
  * @generated from message mcp.v1.NodeStatusResponse
@@ -1784,7 +1817,7 @@ export type NodeStatusResponse = Message<"mcp.v1.NodeStatusResponse"> & {
  * Use `create(NodeStatusResponseSchema)` to create a new message.
  */
 export const NodeStatusResponseSchema: GenMessage<NodeStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 49);
+  messageDesc(file_mcp_v1_mcp, 50);
 
 /**
  * @generated from message mcp.v1.RuntimeStatus
@@ -1811,7 +1844,7 @@ export type RuntimeStatus = Message<"mcp.v1.RuntimeStatus"> & {
  * Use `create(RuntimeStatusSchema)` to create a new message.
  */
 export const RuntimeStatusSchema: GenMessage<RuntimeStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 50);
+  messageDesc(file_mcp_v1_mcp, 51);
 
 /**
  * @generated from message mcp.v1.HealthCheckRequest
@@ -1824,7 +1857,7 @@ export type HealthCheckRequest = Message<"mcp.v1.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 51);
+  messageDesc(file_mcp_v1_mcp, 52);
 
 /**
  * @generated from message mcp.v1.HealthCheckResponse
@@ -1843,7 +1876,7 @@ export type HealthCheckResponse = Message<"mcp.v1.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 52);
+  messageDesc(file_mcp_v1_mcp, 53);
 
 /**
  * @generated from enum mcp.v1.DesiredState
