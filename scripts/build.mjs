@@ -1,8 +1,19 @@
 // Bundles the programs: `node scripts/build.mjs [PROGRAM...]` makes dist/mcp, dist/mcp-agent, dist/mcp-mcias.
 // dist/ works wherever it is copied to: nothing is loaded from node_modules, and native parts come from dist/native/.
-import { execFileSync } from "node:child_process"
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { execFileSync, spawnSync } from "node:child_process"
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
@@ -64,11 +75,22 @@ const nativeFiles = {
   }
 }
 
-const bundle = async (name, define) => {
+// @effect/cli reads options from such files, which no program of ours does.
+const noConfigFiles = {
+  name: "no-config-files",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(ini|toml|yaml)$/ }, ({ importer, path }) =>
+      importer.includes("@effect/cli") ? { path, namespace: "no-config-files" } : undefined
+    )
+    onLoad({ filter: /.*/, namespace: "no-config-files" }, () => ({ contents: "export {}" }))
+  }
+}
+
+const bundle = async (entry, outfile, { define, executable }) => {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: [`src/programs/${name}.ts`],
-    outfile: join(dist, name),
+    entryPoints: [entry],
+    outfile,
     bundle: true,
     write: false,
     platform: "node",
@@ -77,19 +99,44 @@ const bundle = async (name, define) => {
     format: "cjs",
     minify: true,
     legalComments: "none",
-    banner: { js: "#!/usr/bin/env node" },
+    ...(executable ? { banner: { js: "#!/usr/bin/env node" } } : {}),
     // Each is tried by its user, which does without it.
     external: ["msgpackr-extract", "@parcel/watcher"],
     define,
-    plugins: [nativeFiles],
+    plugins: [nativeFiles, noConfigFiles],
     logLevel: "warning"
   })
   const [output] = outputFiles
-  replace(join(dist, name), (file) => {
+  replace(outfile, (file) => {
     writeFileSync(file, output.contents)
-    chmodSync(file, 0o755)
+    chmodSync(file, executable ? 0o755 : 0o644)
   })
   return output.contents.length
+}
+
+/** `mcp` in parts: what answers at once, the program, the texts of its help, and V8's code cache of it. */
+const bundleCli = async (define) => {
+  const lib = join(dist, "lib")
+  mkdirSync(lib, { recursive: true })
+  const size = await bundle("src/programs/mcp.ts", join(lib, "mcp.js"), { define })
+  await bundle("src/programs/mcp-launch.ts", join(dist, "mcp"), { define, executable: true })
+  const texts = join(lib, `texts.${process.pid}.cjs`)
+  await bundle("src/cli/helpTexts.ts", texts, { define })
+  const { helpTexts } = require(texts)
+  rmSync(texts)
+  const version = JSON.parse(define.MCP_VERSION)
+  replace(join(lib, "mcp-help.json"), (file) =>
+    writeFileSync(file, JSON.stringify({ version, help: helpTexts(version) }))
+  )
+  // A run makes the cache: with a node that is not there, so that what talks to nodes is in it too.
+  rmSync(join(lib, "mcp.cache"), { force: true })
+  const home = mkdtempSync(join(tmpdir(), "mcp-build-"))
+  writeFileSync(join(home, "token"), "e30.e30.x", { mode: 0o600 })
+  const config = `[services]\ndir = "${home}"\n[auth]\ntoken_path = "${home}/token"\n[mcias]\nserver_url = "https://127.0.0.1:1"\nservice_name = "mcp"\n[[nodes]]\nname = "none"\naddress = "127.0.0.1:1"\n`
+  writeFileSync(join(home, "mcp.toml"), config)
+  spawnSync(process.execPath, [join(dist, "mcp"), "ps", "--config", join(home, "mcp.toml")], { stdio: "ignore" })
+  rmSync(home, { recursive: true })
+  return size
 }
 
 const missing = wanted.filter((name) => !existsSync(join(root, "src/programs", `${name}.ts`)))
@@ -102,7 +149,10 @@ for (const [name, find] of Object.entries(natives)) {
 }
 for (const name of wanted.filter((name) => !missing.includes(name))) {
   try {
-    const size = await bundle(name, define)
+    const size =
+      name === "mcp"
+        ? await bundleCli(define)
+        : await bundle(`src/programs/${name}.ts`, join(dist, name), { define, executable: true })
     console.log(`dist/${name}  ${(size / 2 ** 20).toFixed(1)} MiB`)
   } catch (error) {
     // esbuild has printed where and why.

@@ -2,19 +2,38 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import { Cause, Effect, Exit, Layer, Logger, LogLevel } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Logger, LogLevel } from "effect"
 import type { GlobalOptions } from "../cli/Globals.ts"
 import { configPath, readConfig } from "../cli/loadConfig.ts"
 import * as NodeScreen from "../cli/NodeScreen.ts"
 import { runCli } from "../cli/run.ts"
 import { Settings } from "../cli/Settings.ts"
+import type { CliConfig } from "../domain/CliConfig.ts"
 import * as FileTokenStore from "../layers/FileTokenStore.ts"
 import * as FolderDefinitions from "../layers/FolderDefinitions.ts"
 import * as GrpcAgents from "../layers/GrpcAgents.ts"
-import * as HttpMcias from "../layers/HttpMcias.ts"
+import { Mcias } from "../services/Mcias.ts"
 import { version } from "./version.ts"
 
 const INTERRUPTED = 130
+
+/** Its HTTP client is loaded, and its settings are looked at, by the commands that ask MCIAS. */
+const lazyMcias = (settings: CliConfig["mcias"]) =>
+  Layer.scoped(
+    Mcias,
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const made = yield* Effect.promise(() => import("../layers/HttpMcias.ts")).pipe(
+        Effect.flatMap(({ layer }) => Layer.buildWithScope(layer(settings), scope)),
+        Effect.map(Context.get(Mcias)),
+        Effect.cached
+      )
+      return {
+        login: (credentials) => Effect.flatMap(made, (mcias) => mcias.login(credentials)),
+        validate: (token) => Effect.flatMap(made, (mcias) => mcias.validate(token))
+      }
+    })
+  )
 
 const services = (globals: GlobalOptions) =>
   Layer.unwrapEffect(
@@ -22,7 +41,7 @@ const services = (globals: GlobalOptions) =>
       Layer.mergeAll(
         Layer.succeed(Settings, settings),
         FolderDefinitions.layer(config.services.dir),
-        HttpMcias.layer(config.mcias),
+        lazyMcias(config.mcias),
         GrpcAgents.layer.pipe(Layer.provideMerge(FileTokenStore.layer(config.auth.tokenPath)))
       )
     )

@@ -1,6 +1,6 @@
 import { Context, type Effect, type Redacted, Schema } from "effect"
 import type { Caller } from "./Identity.ts"
-import type { TokenExpired, TokenInvalid, TokenMissing } from "./IdentityError.ts"
+import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "./IdentityError.ts"
 
 /** Wrong name or password, or a locked account: MCIAS does not say which. */
 export class LoginRefused extends Schema.TaggedError<LoginRefused>()("LoginRefused", {
@@ -58,9 +58,9 @@ export interface Login {
 export class Mcias extends Context.Tag("mcp/Mcias")<
   Mcias,
   {
-    readonly login: (credentials: Credentials) => Effect.Effect<Login, LoginError>
+    readonly login: (credentials: Credentials) => Effect.Effect<Login, LoginError | MciasSettingsInvalid>
     readonly validate: (
       token: Redacted.Redacted<string>
-    ) => Effect.Effect<Caller, TokenMissing | TokenInvalid | TokenExpired | MciasUnavailable>
+    ) => Effect.Effect<Caller, TokenMissing | TokenInvalid | TokenExpired | MciasUnavailable | MciasSettingsInvalid>
   }
 >() {}
