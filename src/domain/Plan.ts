@@ -132,7 +132,10 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
  * same spec hash and the same image id, and running as it should.
  */
 export const plan = (input: PlanInput): ReadonlyArray<ComponentPlan> => {
-  const chosen = (component: string) => input.only.length === 0 || input.only.includes(component)
+  // `active` is of the whole service: with false all of it is stopped, also by a deploy of a part.
+  const stopping = new Set(input.spec.active ? [] : input.rows.map((row) => row.component))
+  const chosen = (component: string) =>
+    input.only.length === 0 || input.only.includes(component) || stopping.has(component)
   const defined = new Set<string>(input.spec.components.map((component) => component.name))
   return [
     ...input.spec.components.filter((c) => chosen(c.name)).map((component) => planComponent(input, component)),

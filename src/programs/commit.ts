@@ -37,7 +37,7 @@ const rowAfter = (
     specHash: made ? specHash(component) : before.specHash,
     generation: step.generation,
     containerId,
-    imageId: step.imageId,
+    imageId: made ? step.imageId : before.imageId,
     image: made ? component.image : before.image,
     observed: spec.active ? rests : resting
   }

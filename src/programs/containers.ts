@@ -23,6 +23,9 @@ export interface Wanted {
   readonly preferred?: ReadonlyMap<string, number>
 }
 
+/** How long an orphan, whose definition is gone, may take to stop; in milliseconds. */
+export const orphanStopTimeout = 10_000
+
 /** Only the bridge that a service has of its own carries its labels, and is removed with it. */
 export const ownNetworkLabels = (service: string, registry: string): Record<string, string> => ({
   [Labels.service]: service,

@@ -19,7 +19,7 @@ import { recover, sweep } from "./recover.ts"
 import { liveOrUnknown } from "./report.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { undo } from "./undo.ts"
-import { validate, warnings } from "./validate.ts"
+import { validate, validateMerged, warnings } from "./validate.ts"
 
 export interface DeployRequest {
   readonly spec: ServiceSpec
@@ -53,6 +53,7 @@ export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | 
     yield* validate(request.spec, request.components)
     const runtime = yield* ContainerRuntime
     const facts = yield* gather(request.spec.name)
+    yield* validateMerged(merged(request, facts.service?.spec))
     const images = new Map<string, string | undefined>()
     for (const { image, name } of request.spec.components) {
       images.set(name, Option.getOrUndefined(yield* runtime.image(image))?.id)
@@ -103,7 +104,10 @@ const resultOf = (
 })
 
 /** A deploy of some components stores their part of the spec and keeps the others' as they were. */
-const merged = ({ components, spec }: DeployRequest, stored: ServiceSpec | undefined): ServiceSpec => {
+const merged = (
+  { components, spec }: Pick<DeployRequest, "components" | "spec">,
+  stored: ServiceSpec | undefined
+): ServiceSpec => {
   if (components.length === 0) return spec
   const [first, ...rest] = spec.components.flatMap((component): ReadonlyArray<ComponentSpec> => {
     if (components.includes(component.name)) return [component]
@@ -164,6 +168,8 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     if (request.respectPin && !request.force && facts.service?.pinnedFrom === serviceHash(request.spec)) {
       return resultOf("", "pinned", [])
     }
+    const spec = merged(request, facts.service?.spec)
+    yield* validateMerged(spec)
     for (const warning of yield* warnings(request.spec)) yield* emit({ _tag: "Warning", ...warning })
 
     const wanted = request.spec.components.filter(
@@ -186,7 +192,6 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     const hints = yield* makeFolders(request.spec, wanted, images.resolved)
     for (const { component, hint } of hints) yield* emit({ _tag: "Warning", component, message: hint })
 
-    const spec = merged(request, facts.service?.spec)
     const jobs = yield* jobsOf({ ...request, spec }, plans, facts, images.resolved)
     for (const orphan of plans.filter((each) => each.action === "orphan")) {
       yield* emit({ _tag: "Warning", component: orphan.component, message: orphan.why })

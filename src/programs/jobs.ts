@@ -90,7 +90,8 @@ export const jobsOf = (
           (previous.state === "running" ||
             (row?.desired === "running" && !endedByPolicy(component.restart, previous.exitCode))),
         generation: (row?.generation ?? 0) + (made ? 1 : 0),
-        image: { id: made ? image?.id : row?.imageId, digest: image?.digest }
+        // What is only recorded, with active = false, is recorded with its image: a rollback brings that back.
+        image: { id: image?.id ?? row?.imageId, digest: image?.digest }
       } satisfies Job
     })
   )

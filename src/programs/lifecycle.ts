@@ -6,7 +6,7 @@ import type { ObservedState } from "../domain/State.ts"
 import { updateOrderOf } from "../domain/UpdateOrder.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type ServiceRow } from "../services/Registry.ts"
-import { discard, revive } from "./containers.ts"
+import { discard, orphanStopTimeout, revive } from "./containers.ts"
 import { deployLocked } from "./deploy.ts"
 import { allocatedTo, gather } from "./facts.ts"
 import { findService } from "./findService.ts"
@@ -115,9 +115,6 @@ const startOne = (row: ServiceRow, component: ComponentSpec) =>
     yield* routesTo(row, [component])
     return { component: component.name, changed: !running, observed: "running" } satisfies Outcome
   })
-
-/** How long an orphan, whose definition is gone, may take to stop. */
-const orphanStopTimeout = 10_000
 
 /** Desired is written first: whatever happens next, nothing starts it again. What is no longer defined is stopped too. */
 export const stop = (target: Target) =>

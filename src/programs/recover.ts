@@ -1,12 +1,24 @@
 import { Effect, Option } from "effect"
 import { Labels, serviceNetwork } from "../domain/Names.ts"
+import { specHash } from "../domain/SpecHash.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { type DeploymentRow, Registry } from "../services/Registry.ts"
+import { type ComponentRow, type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
 import { commit } from "./commit.ts"
 import { discard, ownNetworkLabels } from "./containers.ts"
 import { explain } from "./explain.ts"
 import { removeUnusedImages } from "./images.ts"
 import { undo } from "./undo.ts"
+
+/** Whether a container of the service is, or is to be, on its own bridge. One of an older spec may be: it is not asked. */
+const onBridge = (stored: ServiceRow | undefined, rows: ReadonlyArray<ComponentRow>) => {
+  if (stored === undefined || stored.undeploying) return false
+  const specs = new Map(stored.spec.components.map((component) => [component.name as string, component]))
+  const older = ({ component, specHash: hash }: ComponentRow) => {
+    const spec = specs.get(component)
+    return spec === undefined || specHash(spec) !== hash
+  }
+  return stored.spec.components.some(({ network }) => network === undefined) || rows.some(older)
+}
 
 /**
  * Removes what acts that are over left behind: containers that carry this registry's label and a deployment of this
@@ -29,9 +41,7 @@ export const sweep = (service: string) =>
     }
     yield* registry.releaseStrayPorts(service)
     const stored = Option.getOrUndefined(yield* registry.service(service))
-    const bridged =
-      stored?.undeploying === false && stored.spec.components.some((component) => component.network === undefined)
-    if (!bridged && own.length === unnamed.length) {
+    if (!onBridge(stored, rows)) {
       // Somebody else's container on the bridge is no reason to fail.
       yield* Effect.catchTag(
         runtime.removeNetwork(serviceNetwork(service), ownNetworkLabels(service, registry.id)),

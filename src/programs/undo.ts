@@ -10,7 +10,7 @@ import {
   type ServiceRow
 } from "../services/Registry.ts"
 import { held } from "./commit.ts"
-import { discard, revive } from "./containers.ts"
+import { discard, orphanStopTimeout, revive } from "./containers.ts"
 import type { Emit } from "./DeployEvent.ts"
 import { allocatedTo, type Facts, gather, madeBy } from "./facts.ts"
 import { isAway, untilItAnswers } from "./progress.ts"
@@ -31,20 +31,22 @@ const runBack = (row: ServiceRow | undefined, step: DeploymentStepRow) =>
     const runtime = yield* ContainerRuntime
     const component = row?.spec.components.find(({ name }) => name === step.component)
     const previous = step.previousContainerId
-    if (row === undefined || component === undefined || previous === undefined) return
+    if (row === undefined || previous === undefined) return
     const facts = yield* gather(row.service)
     const now = facts.current.get(step.component)
     if (now === undefined || step.action === "unchanged") return
     if (!step.previousRan) {
       return yield* Effect.catchTag(
-        runtime.stop(previous, component.stopTimeout),
+        runtime.stop(previous, component?.stopTimeout ?? orphanStopTimeout),
         "ContainerNotFound",
         () => Effect.void
       )
     }
     if (now.state === "running") return
     // A previous container that cannot start again must not keep its siblings down.
-    yield* revive(row, component, facts).pipe(
+    // An orphan has no stored spec to follow: it is started as it is.
+    const again = component ? Effect.asVoid(revive(row, component, facts)) : runtime.start(previous)
+    yield* again.pipe(
       Effect.catchIf(
         (error) => !isAway(error),
         (error) =>

@@ -46,6 +46,25 @@ const followed = (spec: ServiceSpec) =>
     return first ? { ...spec, components: [first, ...rest] as const } : spec
   })
 
+/**
+ * What some components of a definition come to beside the stored others must hold by itself: what one of them depends on
+ * may not be deployed yet, and a host port may still be another's.
+ */
+export const validateMerged = (merged: ServiceSpec) =>
+  Effect.suspend(() => {
+    const [first, ...rest] = checkService(merged)
+      .filter(({ severity }) => severity === "error")
+      .map(({ message, path }) => {
+        const [, at, ...field] = path
+        const component = path[0] === "components" ? merged.components[Number(at)] : undefined
+        return {
+          field: component ? [component.name, ...field].join(".") : path.join("."),
+          description: `${message}, with what is deployed so far; deploy the whole service`
+        }
+      })
+    return first ? new SpecInvalid({ service: merged.name, violations: [first, ...rest] }) : Effect.void
+  })
+
 /** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */
 export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
   Effect.gen(function* () {

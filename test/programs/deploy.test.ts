@@ -216,6 +216,18 @@ describe("a deploy", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("of some components is refused when these need others that are not deployed yet", () =>
+    Effect.gen(function* () {
+      yield* images
+      const error = yield* Effect.flip(deploy({ ...asked(shop("1")), components: ["web"] }, () => Effect.void))
+      assert.strictEqual(
+        error.message,
+        "1 problem: web.depends_on.0: there is no component worker; there are web, with what is deployed so far; deploy the whole service"
+      )
+      assert.deepStrictEqual(yield* containers, [])
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("with active = false stops what runs and keeps the spec", () =>
     Effect.gen(function* () {
       yield* images

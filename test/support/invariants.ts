@@ -1,4 +1,5 @@
 import { Effect, Option } from "effect"
+import { endedByPolicy } from "../../src/domain/Drift.ts"
 import { containerName, Labels, serviceNetwork } from "../../src/domain/Names.ts"
 import { routesToAllocate } from "../../src/domain/Ports.ts"
 import { specHash } from "../../src/domain/SpecHash.ts"
@@ -32,18 +33,26 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
         found.push(`${component.name} has no row`)
         continue
       }
-      if (row.specHash !== specHash(component)) found.push(`${component.name}'s row is of another spec`)
+      // What is not to run is made from the new spec when it is to run again.
+      if (row.desired === "running" && row.specHash !== specHash(component)) {
+        found.push(`${component.name}'s row is of another spec`)
+      }
       const container = own.find(({ id }) => id === row.containerId)
       if (row.desired === "running" && container === undefined) found.push(`${component.name}'s container is lost`)
       if (container === undefined) continue
       const name = containerName(service, component.name)
       if (container.containerName !== name) found.push(`${name} is called ${container.containerName}`)
       if (container.labels[Labels.spec] !== row.specHash) found.push(`${name} was made from another spec`)
-      if (row.desired === "running" && container.state !== "running") found.push(`${name} is ${container.state}`)
+      const done = container.state === "exited" && endedByPolicy(component.restart, container.exitCode)
+      if (row.desired === "running" && container.state !== "running" && !done) {
+        found.push(`${name} is ${container.state}`)
+      }
       if (row.desired === "stopped" && container.state === "running") found.push(`${name} runs, and should not`)
       const held = ports.filter(({ containerId }) => containerId === container.id).length
       const wanted = routesToAllocate(component).length
-      if (held !== wanted) found.push(`${name} has ${held} ports instead of ${wanted}`)
+      // A container of an older spec stays as it is while it is not to run.
+      if (held !== wanted && row.specHash === specHash(component))
+        found.push(`${name} has ${held} ports instead of ${wanted}`)
     }
     for (const container of own.filter(({ id }) => !rows.some((row) => row.containerId === id))) {
       found.push(`${container.containerName} (${container.id}) is left over`)
@@ -51,7 +60,9 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
     for (const port of ports.filter(({ containerId }) => !own.some(({ id }) => id === containerId))) {
       found.push(`port ${port.port} belongs to no container`)
     }
-    const bridged = stored?.spec.components.some((component) => component.network === undefined) ?? false
+    const specs = new Map(stored?.spec.components.map((component) => [component.name as string, specHash(component)]))
+    const older = rows.some((row) => specs.get(row.component) !== row.specHash)
+    const bridged = older || (stored?.spec.components.some((component) => component.network === undefined) ?? false)
     if (!bridged && networks.includes(serviceNetwork(service)))
       found.push(`network ${serviceNetwork(service)} is left over`)
     return found
