@@ -1,6 +1,6 @@
 import { Clock, Effect, Option } from "effect"
 import { startOrder } from "../domain/Plan.ts"
-import type { ComponentSpec } from "../domain/Spec.ts"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type Backend, Proxy } from "../services/Proxy.ts"
@@ -18,6 +18,16 @@ const blindDrainMs = 5_000
 const containerOf = (step: DeploymentStepRow) =>
   step.newContainerId ?? (step.action === "create" ? undefined : step.previousContainerId)
 
+/** What was not touched may have been stopped by itself. */
+const desiredAfter = (
+  spec: ServiceSpec,
+  step: DeploymentStepRow,
+  before: ComponentRow | undefined
+): ComponentRow["desired"] => {
+  if (!spec.active) return "stopped"
+  return step.action === "unchanged" && before ? before.desired : "running"
+}
+
 /** The component's row as it is once the deployment has succeeded. */
 const rowAfter = (
   { service, spec }: DeploymentRow,
@@ -32,12 +42,11 @@ const rowAfter = (
   return {
     service,
     component: component.name,
-    // What was not touched may have been stopped by itself.
-    desired: !spec.active ? "stopped" : step.action === "unchanged" && before ? before.desired : "running",
+    desired: desiredAfter(spec, step, before),
     specHash: made ? specHash(component) : before.specHash,
     generation: step.generation,
     containerId,
-    imageId: made ? step.imageId : before.imageId,
+    imageId: step.imageId,
     image: made ? component.image : before.image,
     observed: spec.active ? rests : resting
   }
@@ -64,12 +73,11 @@ const switchRoutes = (deployment: DeploymentRow, steps: ReadonlyArray<Deployment
   Effect.gen(function* () {
     const { service, spec } = deployment
     const byName = new Map(steps.map((step) => [step.component, step]))
-    const serving = spec.active
-      ? spec.components.map((component) => {
-          const step = byName.get(component.name)
-          return { component, allocated: allocatedTo(facts.ports, step && containerOf(step)) }
-        })
-      : []
+    const serving = spec.components.flatMap((component) => {
+      const step = byName.get(component.name)
+      if (!step || desiredAfter(spec, step, facts.rows.get(component.name)) !== "running") return []
+      return [{ component, allocated: allocatedTo(facts.ports, containerOf(step)) }]
+    })
     const before = facts.service?.spec.components ?? []
     const gone = yield* keysOf(service, [...before, ...(spec.active ? [] : spec.components)])
     yield* changeRoutes(yield* proxyRoutes(spec, serving), gone)
