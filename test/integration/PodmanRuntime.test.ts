@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { type AddressInfo, connect, createServer } from "node:net"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -184,7 +184,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
     })
   )
 
-  it.scoped("environment, command, user, read-only volume and memory limit are in force", () =>
+  it.scoped("environment, command, user, read-only volume and limits of memory and CPU are in force", () =>
     Effect.gen(function* () {
       const runtime = yield* ContainerRuntime
       const { dir } = yield* Instance
@@ -213,9 +213,39 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
       )
       const [memory, quota, cgroup = ""] = limits.split(" ")
       assert.deepEqual([memory, quota], ["33554432", "50000"])
-      const inForce = [`/sys/fs/cgroup/memory${cgroup}/memory.limit_in_bytes`, `/sys/fs/cgroup${cgroup}/memory.max`]
-      const kernel = yield* Effect.firstSuccessOf(inForce.map((file) => Effect.try(() => readFileSync(file, "utf8"))))
-      assert.strictEqual(kernel.trim(), "33554432")
+      // The kernel's own word, of either version of its control groups.
+      const kernel = (v1: string, v2: string) =>
+        Effect.firstSuccessOf(
+          [v1, v2].map((file) => Effect.try(() => readFileSync(join("/sys/fs/cgroup", file), "utf8").trim()))
+        )
+      const memoryFiles = [`memory${cgroup}/memory.limit_in_bytes`, `${cgroup}/memory.max`] as const
+      assert.strictEqual(yield* kernel(...memoryFiles), "33554432")
+      const cpu = yield* kernel(`cpu${cgroup}/cpu.cfs_quota_us`, `${cgroup}/cpu.max`)
+      assert.strictEqual(cpu.split(" ")[0], "50000")
+    })
+  )
+
+  it.scoped("an entrypoint takes the place of the image's, with cmd as its arguments", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* running("entry", { entrypoint: ["/bin/sleep"], cmd: ["601"] })
+      const { output } = yield* runtime.exec("entry", ["cat", "/proc/1/cmdline"])
+      assert.strictEqual(output.replaceAll("\0", " ").trim(), "/bin/sleep 601")
+    })
+  )
+
+  it.scoped("network host is the node's, none has loopback alone", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* running("on-host", { network: { to: "host", aliases: [] } })
+      yield* running("alone", { network: { to: "none", aliases: [] } })
+      const interfaces = (name: string) =>
+        Effect.map(runtime.exec(name, ["ls", "/sys/class/net"]), ({ output }) => output.trim().split(/\s+/).sort())
+      // Read anew, since other tests add and remove bridges meanwhile: what is common to both is what stays.
+      const node = readdirSync("/sys/class/net")
+      const seen = yield* interfaces("on-host")
+      assert.includeMembers([...seen, ...node.filter((name) => /^(veth|podman|mcpt)/.test(name))], node)
+      assert.deepEqual(yield* interfaces("alone"), ["lo"])
     })
   )
 

@@ -249,6 +249,32 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
     })
   )
 
+  it.scoped("contract: a network is removed only with the labels that it was made with", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* bridge
+      yield* runtime.removeNetwork(network, { "mcp.service": "another" })
+      // It is still there: a container can be made on it.
+      yield* runtime.remove(yield* created("c-labelled", { network: { to: network, aliases: [] } }))
+      yield* runtime.removeNetwork(network, { "mcp.service": "contract" })
+      assert.strictEqual(
+        yield* tagOf(created("c-labelled", { network: { to: network, aliases: [] } })),
+        "RuntimeRefused"
+      )
+    })
+  )
+
+  it.scoped("contract: an image is what a container can be made of by its id, and is not removed while it is", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const found = Option.getOrThrow(yield* runtime.image(image))
+      const id = yield* created("c-by-id", { image: found.id })
+      assert.deepInclude(yield* runtime.inspect(id), { image, imageId: found.id })
+      assert.isFalse(yield* runtime.removeImage(found.id))
+      assert.isTrue(Option.isSome(yield* runtime.image(image)))
+    })
+  )
+
   it.scoped("contract: events tell a container's life, from the moment in which they are asked for", () =>
     Effect.gen(function* () {
       const runtime = yield* ContainerRuntime
