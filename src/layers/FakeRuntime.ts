@@ -3,13 +3,13 @@ import { parsePort } from "../domain/Scalars.ts"
 import {
   Container,
   ContainerRuntime,
-  Image,
   type LogLine,
   type NewContainer,
   type RuntimeEvent
 } from "../services/ContainerRuntime.ts"
 import * as E from "../services/RuntimeError.ts"
-import { FakeRuntimeControl, type Operation, type Program } from "./FakeRuntimeControl.ts"
+import { FakeRuntimeControl, type Operation } from "./FakeRuntimeControl.ts"
+import { fakeImages } from "./fakeImages.ts"
 
 export * from "./FakeRuntimeControl.ts"
 
@@ -26,17 +26,14 @@ interface Entry {
 
 const make = Effect.gen(function* () {
   const entries = new Map<string, Entry>()
-  const images = new Map<string, { image: Image; program: Program }>()
-  const remote = new Map<string, Program>()
   const networks = new Map<string, Readonly<Record<string, string>>>()
-  /** Images by id: a name that moved on leaves its image behind. */
-  const byId = new Map<string, { image: Image; program: Program }>()
   const faults = new Map<Operation, Array<E.RuntimeError>>()
   const latency = new Map<Operation, number>()
   const calls: Array<string> = []
   const events = yield* PubSub.unbounded<Take.Take<RuntimeEvent, E.RuntimeUnavailable>>()
   let down = false
   let counter = 0
+  const images = fakeImages(() => ++counter)
 
   const refusedConnection = (operation: Operation) => new E.RuntimeUnavailable({ operation, why: "connection refused" })
 
@@ -79,10 +76,8 @@ const make = Effect.gen(function* () {
       return entry.followers.publish(Take.of(line))
     })
 
-  const imageOf = (reference: string) => images.get(reference) ?? byId.get(reference)
-
   const behaviourOf = ({ spec }: Entry) => {
-    const program = imageOf(spec.image)?.program ?? {}
+    const program = images.find(spec.image)?.program ?? {}
     return typeof program === "function" ? program(spec) : program
   }
 
@@ -103,7 +98,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const id = `c${String(++counter).padStart(4, "0")}`
       const { containerName, labels, ports } = spec
-      const image = byId.get(spec.image)?.image.references[0] ?? spec.image
+      const image = images.find(spec.image)?.image.references[0] ?? spec.image
       const container = new Container({ id, containerName, image, imageId, state: "created", labels, ports })
       const ended = yield* Deferred.make<number>()
       const followers = yield* PubSub.unbounded<Take.Take<LogLine>>()
@@ -144,7 +139,7 @@ const make = Effect.gen(function* () {
     create: (spec) =>
       Effect.gen(function* () {
         yield* gate("create", spec.containerName)
-        const known = imageOf(spec.image)
+        const known = images.find(spec.image)
         if (!known) return yield* new E.ImageNotFound({ image: spec.image })
         const taken = yield* Effect.option(find(spec.containerName))
         if (Option.isSome(taken)) return yield* new E.ContainerNameInUse({ container: spec.containerName })
@@ -229,15 +224,15 @@ const make = Effect.gen(function* () {
     ),
     image: (reference) =>
       Effect.map(gate("image", reference), () =>
-        Option.map(Option.fromNullable(imageOf(reference)), ({ image }) => image)
+        Option.map(Option.fromNullable(images.find(reference)), ({ image }) => image)
       ),
     pull: (reference) =>
       Stream.unwrap(
         Effect.gen(function* () {
           yield* gate("pull", reference)
-          const program = remote.get(reference)
+          const program = images.remote.get(reference)
           if (!program) return yield* new E.ImagePullFailed({ image: reference, why: "manifest unknown" })
-          yield* store(reference, program)
+          images.store(reference, program)
           return Stream.make(`pulled ${reference}`)
         })
       ),
@@ -245,8 +240,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* gate("removeImage", id)
         if ([...entries.values()].some((entry) => entry.container.imageId === id)) return false
-        byId.delete(id)
-        for (const [reference, { image }] of images) if (image.id === id) images.delete(reference)
+        images.remove(id)
         return true
       }),
     ensureNetwork: (network, labels) =>
@@ -266,20 +260,12 @@ const make = Effect.gen(function* () {
       })
   })
 
-  const store = (reference: string, program: Program) =>
-    Effect.sync(() => {
-      const image = new Image({ id: `sha256:${++counter}`, references: [reference], digests: [] })
-      const stored = { image, program }
-      images.set(reference, stored)
-      byId.set(image.id, stored)
-    })
-
   const control = FakeRuntimeControl.of({
-    addImage: (reference, program = {}) => store(reference, program),
-    addRemoteImage: (reference, program = {}) => Effect.sync(() => void remote.set(reference, program)),
+    addImage: (reference, program = {}) => Effect.sync(() => images.store(reference, program)),
+    addRemoteImage: (reference, program = {}) => Effect.sync(() => void images.remote.set(reference, program)),
     program: (reference, program) =>
       Effect.sync(() => {
-        const known = images.get(reference)
+        const known = images.named(reference)
         if (known) known.program = program
       }),
     failNext: (operation, error, times = 1) =>
@@ -316,7 +302,7 @@ const make = Effect.gen(function* () {
       ).pipe(Effect.flatMap((entry) => begin(entry, {}))),
     specOf: (container) =>
       Effect.map(Effect.option(find(container)), (entry) => Option.getOrUndefined(Option.map(entry, (e) => e.spec))),
-    images: Effect.sync(() => [...byId.keys()]),
+    images: Effect.sync(images.ids),
     calls: Effect.sync(() => [...calls]),
     containers: Effect.sync(() => [...entries.values()].map((entry) => entry.container)),
     networks: Effect.sync(() => [...networks.keys()].sort())
