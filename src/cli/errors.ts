@@ -17,6 +17,9 @@ export type CliFailure =
   | Cli.DefinitionNotSaved
   | Cli.DefinitionsInvalid
   | Cli.NoDefinition
+  | Cli.DefinitionExists
+  | Cli.EditorFailed
+  | Cli.EditNotSaved
   | Cli.ServiceUnknown
   | Cli.ComponentUnknown
   | Cli.NodeUnknown
@@ -112,12 +115,23 @@ const by: { readonly [T in Tag]: By<T> } = {
   DefinitionsUnreadable: (e) => usage(e.message, "check [services] dir in the config, and the file's permissions"),
   DefinitionNotSaved: (e) =>
     failed(e.message, `set ${e.line ?? "its `active` line"} by hand, or the next deploy undoes this`),
-  DefinitionsInvalid: (e) => ({
+  DefinitionsInvalid: (e, command) => ({
     exitCode: Exit.usage,
     before: e.problems,
-    line: `${count(e.problems.length, "problem")} in ${count(e.files, "definition")}; nothing was sent`
+    line: `${count(e.problems.length, "problem")} in ${count(e.files, "definition")}${
+      command.startsWith("service") ? "" : "; nothing was sent"
+    }`
   }),
-  NoDefinition: (e) => usage(`${e.message}${meant(e.nearest)}`, "write it, or name a file with -f"),
+  DefinitionExists: (e) => usage(e.message, `mcp service edit ${e.service}`),
+  EditorFailed: (e) => failed(`${e.message}; the definition is as it was`, "set VISUAL or EDITOR to one that works"),
+  EditNotSaved: (e) => ({
+    exitCode: Exit.failed,
+    before: e.problems,
+    line: e.message,
+    next: `mcp service edit ${e.service} takes it up again`
+  }),
+  NoDefinition: (e) =>
+    usage(`${e.message}${meant(e.nearest)}`, "mcp service new writes one; -f names a file elsewhere"),
   ServiceUnknown: (e) =>
     e.unasked.length === 0
       ? failed(`${e.message}${meant(e.nearest)}`, "mcp list shows all services")

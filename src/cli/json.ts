@@ -238,4 +238,23 @@ export const Account = Schema.Struct({
   expires_in_ms: Schema.Number
 })
 
+export const LoggedOut = Schema.Struct({ token_path: Schema.String, removed: Schema.Boolean })
+
+export const Definition = Schema.Struct({
+  service: Schema.String,
+  file: Schema.String,
+  valid: Schema.Boolean,
+  /** One line each, with file, line and column. */
+  problems: Schema.Array(Schema.String),
+  warnings: Schema.Array(Schema.String),
+  /** These are null where the definition is not valid. */
+  node: MaybeText,
+  active: Schema.NullOr(Schema.Boolean),
+  components: Schema.NullOr(Schema.Array(Schema.String))
+})
+export type Definition = typeof Definition.Type
+export const Definitions = Schema.Struct({ dir: Schema.String, definitions: Schema.Array(Definition) })
+export const Edited = Schema.Struct({ service: Schema.String, file: Schema.String, changed: Schema.Boolean })
+export const Created = Schema.Struct({ service: Schema.String, file: Schema.String })
+
 export const LoggedIn = Schema.Struct({ account: Schema.String, expires_at: Schema.Date, token_path: Schema.String })

@@ -4,11 +4,13 @@ import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
 import { login } from "./commands/login.ts"
+import { logout } from "./commands/logout.ts"
 import { logs } from "./commands/logs.ts"
 import { node } from "./commands/node.ts"
 import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
 import { rollback } from "./commands/rollback.ts"
+import { service } from "./commands/service.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
@@ -16,6 +18,7 @@ import { whoami } from "./commands/whoami.ts"
 export const root = Command.make("mcp").pipe(
   Command.withSubcommands([
     login,
+    logout,
     whoami,
     deploy,
     plan,
@@ -29,6 +32,7 @@ export const root = Command.make("mcp").pipe(
     ps,
     status,
     logs,
+    service,
     node
   ])
 )
@@ -62,9 +66,20 @@ export const commands: ReadonlyArray<{
     ]
   },
   {
+    title: "Definitions",
+    entries: [
+      ["service list", "the definitions of the folder, and whether they are valid"],
+      ["service show <service>", "a service's definition"],
+      ["service check [<service>...]", "whether definitions are valid; all without a name"],
+      ["service new <service>", "write a definition to begin with"],
+      ["service edit <service>", "open a definition in $EDITOR and check it"]
+    ]
+  },
+  {
     title: "Account",
     entries: [
       ["login", "get a token from MCIAS and store it"],
+      ["logout", "remove the stored token"],
       ["whoami", "the account, its roles, and when the token expires"]
     ]
   }

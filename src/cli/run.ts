@@ -4,6 +4,7 @@ import { nearest } from "../domain/nearest.ts"
 import type { Agents } from "../services/Agents.ts"
 import { UsageError } from "../services/CliError.ts"
 import type { Definitions } from "../services/Definitions.ts"
+import type { Editor } from "../services/Editor.ts"
 import type { Mcias } from "../services/Mcias.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
 import { painter, strip, tame } from "./ansi.ts"
@@ -17,7 +18,7 @@ import type { Settings } from "./Settings.ts"
 import { Several } from "./several.ts"
 
 /** What commands are made of; built only when one really runs, so that `--help` works without a config. */
-export type CliServices = Agents | Definitions | Mcias | Settings | TokenStore
+export type CliServices = Agents | Definitions | Editor | Mcias | Settings | TokenStore
 
 export interface RunOptions<R> {
   readonly version: string

@@ -12,6 +12,7 @@ import type { CliConfig } from "../domain/CliConfig.ts"
 import * as FileTokenStore from "../layers/FileTokenStore.ts"
 import * as FolderDefinitions from "../layers/FolderDefinitions.ts"
 import * as GrpcAgents from "../layers/GrpcAgents.ts"
+import * as ProcessEditor from "../layers/ProcessEditor.ts"
 import { Mcias } from "../services/Mcias.ts"
 import { version } from "./version.ts"
 
@@ -41,6 +42,7 @@ const services = (globals: GlobalOptions) =>
       Layer.mergeAll(
         Layer.succeed(Settings, settings),
         FolderDefinitions.layer(config.services.dir),
+        ProcessEditor.layer(process.env),
         lazyMcias(config.mcias),
         GrpcAgents.layer.pipe(Layer.provideMerge(FileTokenStore.layer(config.auth.tokenPath)))
       )

@@ -107,6 +107,36 @@ export class DefinitionsInvalid extends Schema.TaggedError<DefinitionsInvalid>()
   }
 }
 
+export class EditorFailed extends Schema.TaggedError<EditorFailed>()("EditorFailed", {
+  editor: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `the editor ${this.editor} failed: ${this.why}`
+  }
+}
+
+/** An edit that ended without being saved; what was written lies in the draft. */
+export class EditNotSaved extends Schema.TaggedError<EditNotSaved>()("EditNotSaved", {
+  service: Schema.String,
+  why: Schema.String,
+  draft: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.why}; what you wrote is kept in ${this.draft}`
+  }
+}
+
+export class DefinitionExists extends Schema.TaggedError<DefinitionExists>()("DefinitionExists", {
+  service: Schema.String,
+  file: Schema.String
+}) {
+  override get message() {
+    return `there is a definition of ${this.service} already: ${this.file}`
+  }
+}
+
 export class NoDefinition extends Schema.TaggedError<NoDefinition>()("NoDefinition", {
   service: Schema.String,
   dir: Schema.String,

@@ -23,6 +23,17 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   DefinitionsUnreadable: [new Cli.DefinitionsUnreadable({ path: "/d", why: "permission denied" }), 2],
   DefinitionNotSaved: [new Cli.DefinitionNotSaved({ file: "/d/web.toml", why: "the disk is full" }), 1],
   DefinitionsInvalid: [new Cli.DefinitionsInvalid({ problems: ["/d/web.toml:1:1: x"], files: 1 }), 2],
+  DefinitionExists: [new Cli.DefinitionExists({ service: "web", file: "/d/web.toml" }), 2],
+  EditorFailed: [new Cli.EditorFailed({ editor: "vi", why: "it ended with 1" }), 1],
+  EditNotSaved: [
+    new Cli.EditNotSaved({
+      service: "web",
+      why: "it is not a valid definition",
+      draft: "/d/.web.edit.toml",
+      problems: []
+    }),
+    1
+  ],
   NoDefinition: [new Cli.NoDefinition({ service: "wbe", dir: "/d", nearest: "web" }), 2],
   ServiceUnknown: [new Cli.ServiceUnknown({ service: "wbe", nearest: "web", unasked: ["orion"] }), 1],
   ComponentUnknown: [new Cli.ComponentUnknown({ service: "web", component: "apo", known: ["api"], nearest: "api" }), 2],

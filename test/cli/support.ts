@@ -10,8 +10,9 @@ import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
-import { DefinitionNotSaved, NotLoggedIn } from "../../src/services/CliError.ts"
+import { DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
+import { Editor } from "../../src/services/Editor.ts"
 import { Caller } from "../../src/services/Identity.ts"
 import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
@@ -79,6 +80,8 @@ export interface World {
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
   readonly columns?: number
+  /** What the editor does to the text, one a time that it is opened. */
+  readonly edits?: ReadonlyArray<((text: string) => string) | EditorFailed>
   readonly services?: RunOptions<never>["services"]
   readonly mcias?: Partial<Mcias["Type"]>
 }
@@ -94,6 +97,7 @@ export interface Ran {
 }
 
 export const DIR = "/defs"
+export const draftKey = (service: string) => `.${service}.edit`
 export const admin = new Caller({
   account: "5b0a",
   username: "admin",
@@ -114,6 +118,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
     const files = given instanceof Map ? given : new Map(Object.entries(given))
     const answers = [...(world.answers ?? [])]
     const questions: Array<string> = []
+    const edits = [...(world.edits ?? [])]
     let token = "token" in world ? world.token : "t0ken"
     let out = ""
     let err = ""
@@ -142,17 +147,43 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
         write: (value) =>
           Effect.sync(() => {
             token = Redacted.value(value)
-          })
+          }),
+        remove: Effect.sync(() => {
+          const there = token !== undefined
+          token = undefined
+          return there
+        })
       }),
       Layer.succeed(Definitions, {
         dir: DIR,
-        all: Effect.sync(() => [...files.keys()].sort().map(file)),
+        all: Effect.sync(() =>
+          [...files.keys()]
+            .filter((name) => !name.startsWith("."))
+            .sort()
+            .map(file)
+        ),
         find: (service) => Effect.sync(() => (files.has(service) ? Option.some(file(service)) : Option.none())),
         open: (path) => Effect.sync(() => ({ ...file(files.has(path) ? path : basename(path, ".toml")), file: path })),
         save: (d) =>
           world.unwritable === undefined
             ? Effect.sync(() => void files.set(d.service, d.text))
-            : new DefinitionNotSaved({ file: d.file, why: world.unwritable })
+            : new DefinitionNotSaved({ file: d.file, why: world.unwritable }),
+        create: (service, text) => Effect.sync(() => file(service)).pipe(Effect.tap(() => files.set(service, text))),
+        // Beside the others, under a name that no service has.
+        draft: (service) => ({
+          file: draftKey(service),
+          read: Effect.sync(() => Option.fromNullable(files.get(draftKey(service)))),
+          write: (text) => Effect.sync(() => void files.set(draftKey(service), text)),
+          discard: Effect.sync(() => void files.delete(draftKey(service)))
+        })
+      }),
+      Layer.succeed(Editor, {
+        edit: (path) =>
+          Effect.suspend(() => {
+            const made = edits.shift()
+            if (typeof made === "function") files.set(path, made(files.get(path) ?? ""))
+            return made instanceof EditorFailed ? made : Effect.void
+          })
       }),
       Layer.succeed(Mcias, {
         login: (c) => Effect.fail(new LoginRefused({ username: c.username })),
