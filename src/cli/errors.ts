@@ -10,6 +10,8 @@ export type CliFailure =
   | Cli.UsageError
   | Cli.ConfigMissing
   | Cli.ConfigInvalid
+  | Cli.ConfigNotSaved
+  | Cli.NodeExists
   | Cli.TokenError
   | Cli.TokenNotStored
   | Cli.CaUnreadable
@@ -107,6 +109,8 @@ const by: { readonly [T in Tag]: By<T> } = {
   UsageError: (e, command) => usage(e.message, e.nextStep ?? `mcp ${command === "" ? "" : `${command} `}--help`),
   ConfigMissing: (e) => usage(e.message, "write one, or name another with --config FILE or MCP_CONFIG"),
   ConfigInvalid: (e) => ({ exitCode: Exit.usage, line: `the config ${e.path} is not valid`, before: e.problems }),
+  ConfigNotSaved: (e) => failed(e.message, "edit [[nodes]] by hand"),
+  NodeExists: (e) => usage(e.message, `mcp node remove ${e.node}, or another name`),
   NotLoggedIn: (e) => notAllowed(`not logged in: ${e.message}`, "mcp login"),
   TokenExposed: (e) => notAllowed(`${e.message}; it is not used`, `chmod 600 ${quoted(e.path)}`),
   TokenUnreadable: (e) => notAllowed(e.message, "mcp login"),

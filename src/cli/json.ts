@@ -238,6 +238,20 @@ export const Account = Schema.Struct({
   expires_in_ms: Schema.Number
 })
 
+export const NodeAdded = Schema.Struct({
+  node: Schema.String,
+  addresses: Schema.Array(Schema.String),
+  ca_cert: MaybeText,
+  config_file: Schema.String
+})
+export const NodeRemoved = Schema.Struct({
+  node: Schema.String,
+  removed: Schema.Boolean,
+  config_file: Schema.String,
+  /** Services whose definitions still name it. */
+  named_by: Schema.Array(Schema.String)
+})
+
 export const LoggedOut = Schema.Struct({ token_path: Schema.String, removed: Schema.Boolean })
 
 export const Definition = Schema.Struct({

@@ -66,6 +66,13 @@ export const commands: ReadonlyArray<{
     ]
   },
   {
+    title: "Nodes",
+    entries: [
+      ["node add <name> <address>...", "write a node into the config"],
+      ["node remove <name>", "take a node out of the config; what runs there goes on"]
+    ]
+  },
+  {
     title: "Definitions",
     entries: [
       ["service list", "the definitions of the folder, and whether they are valid"],

@@ -3,6 +3,7 @@ import { Cause, Effect, Either, Exit, type Layer, Option } from "effect"
 import { nearest } from "../domain/nearest.ts"
 import type { Agents } from "../services/Agents.ts"
 import { UsageError } from "../services/CliError.ts"
+import type { ConfigFile } from "../services/ConfigFile.ts"
 import type { Definitions } from "../services/Definitions.ts"
 import type { Editor } from "../services/Editor.ts"
 import type { Mcias } from "../services/Mcias.ts"
@@ -18,7 +19,7 @@ import type { Settings } from "./Settings.ts"
 import { Several } from "./several.ts"
 
 /** What commands are made of; built only when one really runs, so that `--help` works without a config. */
-export type CliServices = Agents | Definitions | Editor | Mcias | Settings | TokenStore
+export type CliServices = Agents | ConfigFile | Definitions | Editor | Mcias | Settings | TokenStore
 
 export interface RunOptions<R> {
   readonly version: string
@@ -43,7 +44,7 @@ const commandOf = (args: ReadonlyArray<string>) =>
     const group = paths.get(first)
     if (group === undefined) return yield* usage(`unknown command ${first}${meant(first, paths.keys())}`)
     if (group.length === 0) return [first]
-    if (second === undefined) return yield* usage(`${first} needs one of: ${group.join(", ")}`)
+    if (second === undefined) return yield* usage(`${first} needs one of: ${group.join(", ")}`, `mcp ${first} --help`)
     if (!group.includes(second)) return yield* usage(`unknown command ${first} ${second}${meant(second, group)}`)
     return [first, second]
   })

@@ -9,6 +9,7 @@ import * as NodeScreen from "../cli/NodeScreen.ts"
 import { runCli } from "../cli/run.ts"
 import { Settings } from "../cli/Settings.ts"
 import type { CliConfig } from "../domain/CliConfig.ts"
+import * as FileConfig from "../layers/FileConfig.ts"
 import * as FileTokenStore from "../layers/FileTokenStore.ts"
 import * as FolderDefinitions from "../layers/FolderDefinitions.ts"
 import * as GrpcAgents from "../layers/GrpcAgents.ts"
@@ -43,6 +44,7 @@ const services = (globals: GlobalOptions) =>
         Layer.succeed(Settings, settings),
         FolderDefinitions.layer(config.services.dir),
         ProcessEditor.layer(process.env),
+        FileConfig.layer(settings.configFile),
         lazyMcias(config.mcias),
         GrpcAgents.layer.pipe(Layer.provideMerge(FileTokenStore.layer(config.auth.tokenPath)))
       )

@@ -30,6 +30,24 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   }
 }
 
+export class ConfigNotSaved extends Schema.TaggedError<ConfigNotSaved>()("ConfigNotSaved", {
+  path: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `the config ${this.path} is as it was: ${this.why}`
+  }
+}
+
+export class NodeExists extends Schema.TaggedError<NodeExists>()("NodeExists", {
+  node: Schema.String,
+  configFile: Schema.String
+}) {
+  override get message() {
+    return `${this.configFile} has a node ${this.node} already`
+  }
+}
+
 export class NotLoggedIn extends Schema.TaggedError<NotLoggedIn>()("NotLoggedIn", {
   path: Schema.String
 }) {

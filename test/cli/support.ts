@@ -10,7 +10,8 @@ import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
-import { DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
+import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
+import { ConfigFile } from "../../src/services/ConfigFile.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
 import { Editor } from "../../src/services/Editor.ts"
 import { Caller } from "../../src/services/Identity.ts"
@@ -74,9 +75,11 @@ export interface World {
   readonly agents?: Readonly<Record<string, AgentClient>>
   /** A map is used as it is, so that a test can change a file meanwhile. */
   readonly definitions?: Readonly<Record<string, string>> | Map<string, string>
-  /** Why no definition can be written. */
+  /** Why no definition and no config can be written. */
   readonly unwritable?: string
   readonly token?: string | undefined
+  /** The text of the config file; its nodes are those of `agents` all the same. */
+  readonly config?: string
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
   readonly columns?: number
@@ -93,6 +96,7 @@ export interface Ran {
   readonly json: unknown
   readonly files: ReadonlyMap<string, string>
   readonly token: string | undefined
+  readonly config: string
   readonly questions: ReadonlyArray<string>
 }
 
@@ -120,6 +124,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
     const questions: Array<string> = []
     const edits = [...(world.edits ?? [])]
     let token = "token" in world ? world.token : "t0ken"
+    let config = world.config ?? ""
     let out = ""
     let err = ""
     const file = (service: string): DefinitionFile => ({
@@ -177,6 +182,16 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
           discard: Effect.sync(() => void files.delete(draftKey(service)))
         })
       }),
+      Layer.succeed(ConfigFile, {
+        file: "/etc/mcp.toml",
+        read: Effect.sync(() => config),
+        save: (text) =>
+          world.unwritable === undefined
+            ? Effect.sync(() => {
+                config = text
+              })
+            : new ConfigNotSaved({ path: "/etc/mcp.toml", why: world.unwritable })
+      }),
       Layer.succeed(Editor, {
         edit: (path) =>
           Effect.suspend(() => {
@@ -229,6 +244,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       },
       files,
       token,
+      config,
       questions
     }
   })
