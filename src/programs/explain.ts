@@ -87,7 +87,10 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "COMPONENT_NOT_FOUND",
     nextStep: `mcp status ${e.service} shows its components`
   }),
-  ServiceBusy: () => ({ reason: "SERVICE_BUSY", nextStep: "wait until that is over, then try again" }),
+  ServiceBusy: () => ({
+    reason: "SERVICE_BUSY",
+    nextStep: "wait until that is over, then try again; mcp deploy --wait does both"
+  }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",
     nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`
