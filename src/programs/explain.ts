@@ -51,7 +51,7 @@ const diskFull: Explanation = {
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
   RuntimeUnavailable: () => ({
     reason: "RUNTIME_UNAVAILABLE",
-    nextStep: "see on the node whether podman answers: podman info"
+    nextStep: "see on the node whether podman answers (podman info), then try again"
   }),
   ContainerNotFound: (e) => ({
     reason: "CONTAINER_NOT_FOUND",

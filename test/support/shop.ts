@@ -83,9 +83,8 @@ export class OldShop extends Context.Tag("test/OldShop")<
 }
 
 /** One line that says what failed and why, and one that says what to do. */
-export const told = (ran: Ran, why: RegExp, next: RegExp) => {
-  if (process.env.MCP_SHOW) console.error(`exit ${ran.code}\n${ran.stdout}${ran.stderr}`)
-  assert.strictEqual(ran.code, 1, ran.stdout + ran.stderr)
+export const told = (ran: Ran, why: RegExp, next: RegExp, code = 1) => {
+  assert.strictEqual(ran.code, code, ran.stdout + ran.stderr)
   const lines = ran.stderr.trimEnd().split("\n")
   const said = lines.filter((line) => line.startsWith("mcp: "))
   assert.strictEqual(said.length, 1, ran.stderr)

@@ -2,10 +2,52 @@ import { chmodSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { freePort } from "../support/agent.ts"
+import { imageRegistry } from "../support/imageRegistry.ts"
 import { healthCheck, OldShop, shop, told } from "../support/shop.ts"
 
-layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("a container that is no good", (it) => {
-  it.effect("its command is not in the image", () =>
+let registry = ""
+
+const WithRegistry = OldShop.layerWith((node) =>
+  Effect.map(imageRegistry(node), (address) => {
+    registry = address
+  })
+)
+
+layer(WithRegistry, { excludeTestServices: true, timeout: "120 seconds" })("the old version outlives", (it) => {
+  it.effect("an image that its registry does not have, or whose registry does not answer", () =>
+    Effect.gen(function* () {
+      const { node, port, serves } = yield* OldShop
+      const absent = `${registry}/shop/web:3`
+      node.define("shop", shop({ port, image: absent }))
+      const unknown = new RegExp(`^mcp: deploy shop failed on here: cannot pull ${absent}: .*manifest unknown$`)
+      told(yield* node.mcp("deploy", "shop"), unknown, /check the image's name and tag/)
+      yield* serves
+      const silent = `127.0.0.1:${yield* freePort}/shop/web:3`
+      node.define("shop", shop({ port, image: silent }))
+      const refused = new RegExp(`^mcp: deploy shop failed on here: cannot pull ${silent}: .*connection refused$`)
+      told(yield* node.mcp("deploy", "shop"), refused, /that the image registry answers/)
+      yield* serves
+    })
+  )
+
+  it.effect("an image for another architecture, whether it is here or has to be pulled", () =>
+    Effect.gen(function* () {
+      const { node, port, serves } = yield* OldShop
+      const image = `${registry}/shop/web:arm`
+      yield* node.podman.run("import", "--quiet", "--arch", "arm64", join(node.podman.dir, "rootfs.tar"), image)
+      node.define("shop", shop({ port, image }))
+      const foreign = /^mcp: deploy shop failed on here: \S+:arm is built for arm64, and this node is \w+$/
+      told(yield* node.mcp("deploy", "shop"), foreign, /name an image that is built for/)
+      yield* serves
+      yield* node.podman.run("push", "--quiet", "--tls-verify=false", image)
+      yield* node.podman.run("rmi", image)
+      told(yield* node.mcp("deploy", "shop"), foreign, /name an image that is built for/)
+      yield* serves
+    })
+  )
+
+  it.effect("a command that is not in the image", () =>
     Effect.gen(function* () {
       const { node, port, serves } = yield* OldShop
       node.define("shop", shop({ port, cmd: ["/usr/bin/absent", "--serve"] }))
@@ -15,7 +57,7 @@ layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("a c
     })
   )
 
-  it.effect("it ends at once, or after a while", () =>
+  it.effect("a program that ends at once, or after a while", () =>
     Effect.gen(function* () {
       const { node, port, serves } = yield* OldShop
       node.define("shop", shop({ port, script: "echo no such database >&2; exit 3" }))
@@ -32,7 +74,7 @@ layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("a c
     })
   )
 
-  it.effect("it never becomes healthy", () =>
+  it.effect("a program that never becomes healthy", () =>
     Effect.gen(function* () {
       const { node, port, serves } = yield* OldShop
       const answer = "HTTP/1.1 503 Busy\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n"
@@ -45,7 +87,7 @@ layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("a c
     })
   )
 
-  it.effect("it may not write its volume", () =>
+  it.effect("a volume that it may not write", () =>
     Effect.gen(function* () {
       const { node, port, serves } = yield* OldShop
       const data = join(node.dir, "data")
@@ -71,7 +113,7 @@ layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("a c
     })
   )
 
-  it.effect("it needs more memory than it may have", () =>
+  it.effect("a program that needs more memory than it may have", () =>
     Effect.gen(function* () {
       const { node, port, serves } = yield* OldShop
       const cmd = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]

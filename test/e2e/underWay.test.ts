@@ -1,8 +1,27 @@
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Running } from "../../src/cli/json.ts"
-import type { Node } from "../support/agent.ts"
-import { containers, get, OldShop, serving, shop, told } from "../support/shop.ts"
+import { type Daemon, type Node, read } from "../support/agent.ts"
+import { component, containers, get, healthCheck, OldShop, serving, shop, told } from "../support/shop.ts"
+
+/** The podman that the agent has started for itself. */
+const ownPodman = (node: Node): number => JSON.parse(read(join(node.dir, "agent/podman/podman-service.json"))).pid
+
+const over = (command: Daemon) => Effect.map(command.ended, (code) => ({ code, stdout: "", stderr: command.log() }))
+
+interface Deployment {
+  readonly state: string
+  readonly finished_at: string | null
+  readonly error: string | null
+}
+
+/** How the newest deployment ended. */
+const outcome = (node: Node) =>
+  node.mcp("status", "shop", "--json").pipe(
+    Effect.map(({ stdout }) => JSON.parse(stdout).services[0].deployments[0] as Deployment),
+    Effect.repeat({ until: (newest) => newest.finished_at !== null })
+  )
 
 const webOf = (node: Node) =>
   Effect.map(node.mcp("ps", "--json"), ({ stdout }) =>
@@ -17,7 +36,58 @@ const begun = (node: Node) =>
 
 const waitOrTry = /wait until that is over, then try again; mcp deploy --wait does both/
 
-layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("two acts on a service at once", (it) => {
+layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("while an act is under way", (it) => {
+  it.scoped("podman is killed while a container is started, or while it becomes ready", () =>
+    Effect.gen(function* () {
+      const { node, port, serves } = yield* OldShop
+      const slow = component({ name: "db", cmd: ["sleep", "1000"], keys: 'settle = "3s"' })
+      const web = component({ port, script: serving("new"), keys: `depends_on = ["db"]\n${healthCheck()}` })
+      node.define("shop", `name = "shop"\n${slow}${web}`)
+      for (const line of ["db  create", "db  start"]) {
+        const deploy = yield* node.startMcp("deploy", "shop")
+        yield* deploy.line(line)
+        const killed = ownPodman(node)
+        process.kill(killed, "SIGKILL")
+        const ran = yield* over(deploy)
+        const away = /^mcp: deploy shop failed on here: the container runtime did not answer \((start|wait)\): /
+        told(ran, away, /see on the node whether podman answers \(podman info\), then try again/)
+        assert.match(ran.stderr, /^ +now: the old version is running again \(web 1\)$/m)
+        assert.notStrictEqual(ownPodman(node), killed)
+        yield* serves
+      }
+    })
+  )
+
+  it.scoped("the operator kills the command: the deployment goes back by itself", () =>
+    Effect.gen(function* () {
+      const { node, port, serves } = yield* OldShop
+      node.define("shop", shop({ port, script: "sleep 2; exit 6", keys: 'settle = "20s"' }))
+      const deploy = yield* node.startMcp("deploy", "shop")
+      yield* deploy.line("web  create")
+      yield* deploy.signal("SIGKILL")
+      assert.isNull(yield* deploy.ended)
+      const { error, state } = yield* outcome(node)
+      assert.strictEqual(state, "rolled_back")
+      assert.strictEqual(error, "web did not become ready: it ended with exit code 6")
+      yield* serves
+    })
+  )
+
+  it.scoped("the operator interrupts the command: it says that the deployment goes on, and that does", () =>
+    Effect.gen(function* () {
+      const { node, port } = yield* OldShop
+      node.define("shop", shop({ port, script: serving("new"), keys: 'settle = "2s"' }))
+      const deploy = yield* node.startMcp("deploy", "shop")
+      yield* deploy.line("web  create")
+      yield* deploy.signal("SIGINT")
+      const left = /^mcp: deploy shop is no longer followed: what has begun on here goes on by itself$/
+      told(yield* over(deploy), left, /mcp status shop/, 130)
+      assert.strictEqual((yield* outcome(node)).state, "succeeded")
+      assert.strictEqual(yield* get(port), "new\n")
+      assert.match((yield* containers(node)).join(), /^\S+ shop-web running$/)
+    })
+  )
+
   it.effect("a deploy while another is under way is told so and since when, or waits for its turn", () =>
     Effect.gen(function* () {
       const { node, port } = yield* OldShop
