@@ -55,9 +55,11 @@ test: vet lint proto-lint proto-check build
 	@scripts/ensure-packages.sh $(TEST_PACKAGES)
 	@node scripts/test.mjs
 
-# The long form of the tests that kill the agent: at every call, not at some.
-fault: $(MODULES)
-	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts
+# The long form of the tests that kill the agent: at every call and in many more histories, and on real podman.
+fault: build
+	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
+	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts
+	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts
 
 demo: mcp mcp-agent mcp-mcias
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
