@@ -82,6 +82,10 @@ export class OldShop extends Context.Tag("test/OldShop")<
   static readonly layer = OldShop.layerWith(() => Effect.void)
 }
 
+/** Asks again, with a pause for the machine, until the answer is good. */
+export const until = <A>(what: Effect.Effect<A>, good: (answer: A) => boolean) =>
+  Effect.repeat(Effect.delay(what, "100 millis"), { until: good })
+
 /** One line that says what failed and why, and one that says what to do. */
 export const told = (ran: Ran, why: RegExp, next: RegExp, code = 1) => {
   assert.strictEqual(ran.code, code, ran.stdout + ran.stderr)
