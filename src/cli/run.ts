@@ -45,7 +45,8 @@ const commandOf = (args: ReadonlyArray<string>) =>
     if (group === undefined) return yield* usage(`unknown command ${first}${meant(first, paths.keys())}`)
     if (group.length === 0) return [first]
     if (second === undefined) return yield* usage(`${first} needs one of: ${group.join(", ")}`, `mcp ${first} --help`)
-    if (!group.includes(second)) return yield* usage(`unknown command ${first} ${second}${meant(second, group)}`, `mcp ${first} --help`)
+    if (!group.includes(second))
+      return yield* usage(`unknown command ${first} ${second}${meant(second, group)}`, `mcp ${first} --help`)
     return [first, second]
   })
 
