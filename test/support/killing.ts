@@ -20,17 +20,23 @@ export const sequence = (seed: number) => {
 
 const database = (node: Node) => join(node.dir, "agent/mcp.db")
 
-/** Waits until the agent has written to its registry `writes` times from now on. */
-export const afterWrites = (node: Node, writes: number): Effect.Effect<void> =>
-  Effect.async((resume) => {
+/**
+ * Waits until the agent has written to its registry `writes` times from now on, or the act is over. Answers how often it
+ * has written by then.
+ */
+export const afterWrites = (node: Node, writes: number, over: Effect.Effect<unknown>): Effect.Effect<number> =>
+  Effect.suspend(() => {
     const log = `${basename(database(node))}-wal`
-    let left = writes
-    const watcher = watch(dirname(database(node)), (_event, file) => {
-      if (file !== log) return
-      left -= 1
-      if (left <= 0) resume(Effect.void)
+    let seen = 0
+    const reached = Effect.async<void>((resume) => {
+      const watcher = watch(dirname(database(node)), (_event, file) => {
+        if (file !== log) return
+        seen += 1
+        if (seen >= writes) resume(Effect.void)
+      })
+      return Effect.sync(() => watcher.close())
     })
-    return Effect.sync(() => watcher.close())
+    return Effect.map(Effect.race(reached, over), () => seen)
   })
 
 /** The registry of an agent, also of one that runs: a copy that is whole, in a folder of its own. */
