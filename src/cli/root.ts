@@ -1,4 +1,5 @@
 import { Command } from "@effect/cli"
+import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
@@ -29,9 +30,14 @@ export const root = Command.make("mcp").pipe(
     ps,
     status,
     logs,
-    node
+    node,
+    ca
   ])
 )
+
+/** The commands that need no config: it may not be written yet. */
+export const bare = Command.make("mcp").pipe(Command.withSubcommands([ca]))
+export const needNoConfig: ReadonlySet<string> = new Set(["ca"])
 
 /** Command words by group, in the order of the help: what a line may start with. */
 export const commands: ReadonlyArray<{
@@ -66,6 +72,13 @@ export const commands: ReadonlyArray<{
     entries: [
       ["login", "get a token from MCIAS and store it"],
       ["whoami", "the account, its roles, and when the token expires"]
+    ]
+  },
+  {
+    title: "Setting up",
+    entries: [
+      ["ca init", "make a private CA, for those who have none"],
+      ["ca issue <name> -a ADDR", "a certificate and key for a server"]
     ]
   }
 ]
