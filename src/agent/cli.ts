@@ -3,6 +3,7 @@ import { Command, Options } from "@effect/cli"
 import { Console, Effect, Either, type Layer, Option, Schema } from "effect"
 import { type AgentConfig, loadAgentConfig, renderConfig } from "../domain/AgentConfig.ts"
 import { formatProblem } from "../domain/Toml.ts"
+import { init } from "./init.ts"
 
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
   file: Schema.String,
@@ -61,7 +62,8 @@ export const commands = <E, E2, R>(
         "check-config",
         inherited,
         withConfig(({ config: file }) => Effect.flatMap(load(file), (loaded) => Console.log(renderConfig(loaded))))
-      ).pipe(Command.withDescription("Check the config and print what is in force"))
+      ).pipe(Command.withDescription("Check the config and print what is in force")),
+      init
     ])
   )
 }

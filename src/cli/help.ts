@@ -1,7 +1,7 @@
 import { CliConfig, CommandDescriptor, HelpDoc } from "@effect/cli"
 import { HashMap, Option } from "effect"
 import { type Paint, plain, strip } from "./ansi.ts"
-import { commands, root } from "./root.ts"
+import { commands, groups, root } from "./root.ts"
 
 type Entry = readonly [left: string, right: string]
 
@@ -52,15 +52,21 @@ const options = (doc: HelpDoc.HelpDoc): ReadonlyArray<Entry> =>
     .flatMap((list) => list.definitions)
     .map(([name, about]): Entry => {
       const [, words] = parts(about)
-      return [text(HelpDoc.p(name)).replace(/^\((.*)\)$/, "$1"), words === undefined ? "" : text(words)]
+      return [
+        text(HelpDoc.p(name))
+          .replace(/ \d\+$/, "")
+          .replace(/^\((.*)\)$/, "$1"),
+        words === undefined ? "" : text(words)
+      ]
     })
     .filter(([name]) => name.startsWith("-"))
 
 /** The help of one command. */
 export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string => {
-  const found = path.reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
+  const group = path.length > 1 ? groups.get(path[0] ?? "") : undefined
+  const found = (group === undefined ? path : path.slice(1)).reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
     (from, word) => Option.flatMap(from, (command) => HashMap.get(CommandDescriptor.getSubcommands(command), word)),
-    Option.some(root.descriptor)
+    Option.some(group === undefined ? root.descriptor : group.descriptor)
   )
   const [usage = path.join(" "), about = ""] = entriesOf(path.join(" "))[0] ?? []
   const own = Option.match(found, {

@@ -1,4 +1,4 @@
-import { Command } from "@effect/cli"
+import { Command, type CommandDescriptor } from "@effect/cli"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { history } from "./commands/history.ts"
@@ -34,6 +34,15 @@ export const root = Command.make("mcp").pipe(
     ca
   ])
 )
+
+/** Commands that lead to others. From the root's description @effect/cli reaches one level, so the help starts at these. */
+export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescriptor.Command<unknown> }> = new Map<
+  string,
+  { readonly descriptor: CommandDescriptor.Command<unknown> }
+>([
+  ["node", node],
+  ["ca", ca]
+])
 
 /** The commands that need no config: it may not be written yet. */
 export const bare = Command.make("mcp").pipe(Command.withSubcommands([ca]))

@@ -143,6 +143,13 @@ describe("mcp ca", () => {
     })
   )
 
+  it.effect("shows the options of each command", () =>
+    Effect.gen(function* () {
+      const { out } = yield* ca(config(), "issue", "--help")
+      for (const option of ["--address", "--dir", "--out"]) assert.include(out, option)
+    })
+  )
+
   it.effect("takes a name as it is, a folder of its own, and answers in JSON", () =>
     Effect.gen(function* () {
       const dir = join(temporaryFolder(), "own")
