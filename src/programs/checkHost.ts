@@ -17,16 +17,18 @@ const containerChecks = Effect.gen(function* () {
   const ran = yield* Effect.either(trials.container)
   const limited = yield* Effect.either(trials.memoryLimit)
   const noContainer = "see what podman says: podman info; on Debian it needs runc or crun, netavark and iptables"
+  const limits =
+    "set default_ulimits under [containers] in /etc/containers/containers.conf to what this host allows (ulimit -Ha)"
   const cgroups =
     "boot with the memory cgroup (cgroup_enable=memory on the kernel's line), and cgroups v2 where possible"
   return [
     good("podman", `version ${version.right}`),
     Either.match(ran, {
-      onLeft: ({ why }) => bad("container", why, noContainer),
+      onLeft: ({ why }) => bad("container", why, /rlimit/.test(why) ? limits : noContainer),
       onRight: ({ address }) => good("container", `one ran on a bridge, at ${address}`)
     }),
     Either.match(limited, {
-      onLeft: ({ why }) => bad("memory", why, noContainer),
+      onLeft: ({ why }) => bad("memory", why, /rlimit/.test(why) ? limits : noContainer),
       onRight: (inForce) =>
         inForce
           ? good("memory", "a container that took more than its limit was killed")

@@ -63,6 +63,7 @@ describe("mcp-agent check-host", () => {
     ["podman that does not answer", "podman", /apt-get install podman/, check({ podman: no("cannot run podman") })],
     ["what is not tried then", "container", /podman above/, check({ podman: no("x") })],
     ["a container that does not run", "container", /podman info/, check({ container: no("no route") })],
+    ["limits that the host refuses", "container", /default_ulimits/, check({ container: no("error setting rlimit") })],
     ["a memory limit that is let", "memory", /cgroup/, check({ memoryLimit: Effect.succeed(false) })],
     ["no tmpfs", "tmpfs", /mount/, check({ container: Effect.succeed({ address: "a", tmpfs: false }) })],
     ["a taken port", "address", /ss -ltnp/, check({ listen: () => Effect.succeed("taken") })],
