@@ -13,7 +13,7 @@ for program in mcp mcp-agent mcp-mcias; do
   rm -rf "$draft" && mkdir -p "$draft"
   parts=("$program" package.json)
   case $program in
-    mcp) parts+=(lib/mcp.js lib/mcp-help.json lib/mcp.cache) ;;
+    mcp) parts+=(lib/mcp.js lib/x509.js lib/mcp-help.json lib/mcp.cache) ;;
     mcp-agent) parts+=(native/better_sqlite3.node) ;;
     mcp-mcias) parts+=(native/better_sqlite3.node native/argon2.node) ;;
   esac

@@ -41,6 +41,8 @@ describe("deploy/install.sh", () => {
       // Native parts are found there too.
       const made = yield* run(join(prefix, "bin/mcp-mcias"), ["init", "--dir", join(temporaryFolder(), "id")])
       assert.strictEqual(made.code, 0, made.stderr)
+      const ca = yield* run(join(prefix, "bin/mcp"), ["ca", "init", "--dir", join(temporaryFolder(), "ca")])
+      assert.strictEqual(ca.code, 0, ca.stderr)
       writeFileSync(join(prefix, "lib/mcp/mcp-agent"), "an old one")
       const again = yield* install("install", ...only)
       assert.strictEqual(again.code, 0, again.stderr)
