@@ -1,6 +1,8 @@
 import { Code, type RpcError } from "../grpc/status.ts"
+import type { CertificateUnusable } from "../services/CertificateAuthority.ts"
 import type * as Cli from "../services/CliError.ts"
 import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "../services/IdentityError.ts"
+import type * as Files from "../services/KeyFiles.ts"
 import type { LoginError } from "../services/Mcias.ts"
 import { tame } from "./ansi.ts"
 
@@ -35,6 +37,12 @@ export type CliFailure =
   | TokenInvalid
   | TokenExpired
   | MciasSettingsInvalid
+  | CertificateUnusable
+  | Files.FileTaken
+  | Files.FileNotWritten
+  | Files.FileMissing
+  | Files.FileUnreadable
+  | Files.KeyExposed
 
 export interface Report {
   readonly exitCode: number
@@ -168,11 +176,23 @@ const by: { readonly [T in Tag]: By<T> } = {
   TokenMissing: (e) => notAllowed(e.message, "mcp login"),
   TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
   TokenExpired: (e) => notAllowed(e.message, "mcp login"),
-  MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config")
+  MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config"),
+  CertificateUnusable: (e) => failed(e.message, "name the folder of a CA with --dir, or make one: mcp ca init"),
+  FileTaken: (e, command) =>
+    failed(
+      e.message,
+      command === "ca init"
+        ? "mcp ca issue uses the CA that is there; another one goes into a folder of its own: --dir DIR"
+        : "move it away, or write to another folder: --out DIR"
+    ),
+  FileNotWritten: (e) => failed(e.message, `check the folder and the disk's space: ls -ld ${quoted(e.file)}; df -h`),
+  FileMissing: (e) => failed(e.message, "make a CA with mcp ca init, or name the folder of yours with --dir"),
+  FileUnreadable: (e) => failed(e.message, `check its permissions: ls -l ${quoted(e.file)}`),
+  KeyExposed: (e) => failed(e.message, `chmod 600 ${quoted(e.file)}; if others may have read it, make a new CA`)
 }
 
 const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
-const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
+export const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
 
 /** What to print and which code to exit with; a new error does not compile until it has both. */
 export const report = (error: CliFailure, command: string): Report =>

@@ -272,3 +272,19 @@ export const Edited = Schema.Struct({ service: Schema.String, file: Schema.Strin
 export const Created = Schema.Struct({ service: Schema.String, file: Schema.String })
 
 export const LoggedIn = Schema.Struct({ account: Schema.String, expires_at: Schema.Date, token_path: Schema.String })
+
+export const CaMade = Schema.Struct({
+  name: Schema.String,
+  certificate: Schema.String,
+  key: Schema.String,
+  expires_at: Schema.Date
+})
+
+export const CaIssued = Schema.Struct({
+  name: Schema.String,
+  addresses: Schema.Array(Schema.String),
+  certificate: Schema.String,
+  key: Schema.String,
+  ca_cert: Schema.String,
+  expires_at: Schema.Date
+})

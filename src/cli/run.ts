@@ -13,7 +13,7 @@ import { globalNames, type Normalised, normalise } from "./argv.ts"
 import { type CliFailure, Exit as Code, type Report, report } from "./errors.ts"
 import { defaults, type GlobalOptions, Globals } from "./Globals.ts"
 import { commandHelp, groupHelp, rootHelp } from "./help.ts"
-import { paths, root } from "./root.ts"
+import { bare, needNoConfig, paths, root } from "./root.ts"
 import { BrokenPipe, Screen } from "./Screen.ts"
 import type { Settings } from "./Settings.ts"
 import { Several } from "./several.ts"
@@ -111,10 +111,10 @@ const execute = <R>({ args, builtIn, globals }: Normalised, options: RunOptions<
     if (globals.rest !== undefined) {
       return yield* usage(`mcp ${command.join(" ")} takes nothing after --`, `mcp ${command.join(" ")} --help`)
     }
-    const run = root.pipe(
-      Command.provide(options.services(globals)),
-      Command.run({ name: "mcp", version: options.version, executable: "mcp" })
-    )
+    const about = { name: "mcp", version: options.version, executable: "mcp" }
+    const run = needNoConfig.has(first)
+      ? Command.run(bare, about)
+      : root.pipe(Command.provide(options.services(globals)), Command.run(about))
     // It prints its errors itself, in blocks and colours; ours are the same for all.
     yield* Effect.flatMap(Effect.console, (console) =>
       Effect.withConsole(run(["node", "mcp", ...args]), { ...console, error: () => Effect.void })

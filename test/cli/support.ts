@@ -9,6 +9,8 @@ import { Screen } from "../../src/cli/Screen.ts"
 import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
+import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
+import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
 import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
 import { ConfigFile } from "../../src/services/ConfigFile.ts"
@@ -231,7 +233,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       colour: true,
       services: world.services ?? (() => services)
     }).pipe(
-      Effect.provide(screen),
+      Effect.provide(Layer.mergeAll(screen, X509Authority.layer, HostKeyFiles.layer)),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit
     )

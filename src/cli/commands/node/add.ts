@@ -18,7 +18,7 @@ const addresses = Args.text({ name: "address" }).pipe(
 const caCert = Options.file("ca-cert").pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription("the CA that its certificate is from; the system's without it")
+  Options.withDescription("the CA of its certificate; the system's without it")
 )
 const arch = Options.choice("arch", ["amd64", "arm64"]).pipe(
   Options.optional,
