@@ -131,11 +131,11 @@ const bundleCli = async (define) => {
   await bundle("src/programs/mcp-launch.ts", join(dist, "mcp"), { define, executable: true })
   const texts = join(lib, `texts.${process.pid}.cjs`)
   await bundle("src/cli/helpTexts.ts", texts, { define })
-  const { helpTexts } = require(texts)
+  const { completionScripts, helpTexts } = require(texts)
   rmSync(texts)
   const version = JSON.parse(define.MCP_VERSION)
   replace(join(lib, "mcp-help.json"), (file) =>
-    writeFileSync(file, JSON.stringify({ version, help: helpTexts(version) }))
+    writeFileSync(file, JSON.stringify({ version, help: helpTexts(version), completions: completionScripts() }))
   )
   // A run makes the cache: with a node that is not there, so that what talks to nodes is in it too.
   rmSync(join(lib, "mcp.cache"), { force: true })

@@ -20,8 +20,14 @@ export const strip = (text: string): string => text.replace(sequence, "")
 export const up = (lines: number): string => (lines > 0 ? `${ESC}[${lines}A` : "")
 export const clearLine = `${ESC}[2K`
 export const clearBelow = `${ESC}[0J`
+export const clearToEnd = `${ESC}[K`
+export const home = `${ESC}[H`
 export const hideCursor = `${ESC}[?25l`
 export const showCursor = `${ESC}[?25h`
+
+/** A screen of its own, without a cursor or wrapped lines; what was there before comes back when it is left. */
+export const enterScreen = `${ESC}[?1049h${ESC}[?7l${hideCursor}`
+export const leaveScreen = `${showCursor}${ESC}[?7h${ESC}[?1049l`
 
 /** Shortens to a width, the last character an ellipsis. */
 export const shorten = (text: string, width: number): string =>

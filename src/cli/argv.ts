@@ -2,17 +2,20 @@ import { Either, Schema } from "effect"
 import { DurationMillis } from "../domain/Scalars.ts"
 import { UsageError } from "../services/CliError.ts"
 import { defaults, type GlobalOptions } from "./Globals.ts"
+import { type Shell, shells } from "./shells.ts"
 
 /*
  * @effect/cli reads a parent's options only before the subcommand, looks for --help and --version behind `--` too, and
  * splits the line at a value that equals a command's name. So global options are taken out first, from anywhere.
  */
 
+export type BuiltIn = "help" | "version" | { readonly completions: Shell }
+
 export interface Normalised {
   readonly globals: GlobalOptions
   /** The command and what is its own. */
   readonly args: ReadonlyArray<string>
-  readonly builtIn: "help" | "version" | undefined
+  readonly builtIn: BuiltIn | undefined
 }
 
 const flags: Readonly<Record<string, (g: GlobalOptions) => GlobalOptions>> = {
@@ -41,7 +44,10 @@ const builtIns: Readonly<Record<string, "help" | "version">> = {
   "--version": "version"
 }
 
-export const globalNames = [...Object.keys(flags), ...Object.keys(valued), ...Object.keys(builtIns)]
+const COMPLETIONS = "--completions"
+const isShell = Schema.is(Schema.Literal(...shells))
+
+export const globalNames = [...Object.keys(flags), ...Object.keys(valued), ...Object.keys(builtIns), COMPLETIONS]
 
 /** Separates global options, what follows `--`, and the rest. */
 export const normalise = (argv: ReadonlyArray<string>): Either.Either<Normalised, UsageError> => {
@@ -64,6 +70,12 @@ export const normalise = (argv: ReadonlyArray<string>): Either.Either<Normalised
       globals = flag(globals)
     } else if (found !== undefined) {
       builtIn ??= found
+    } else if (name === COMPLETIONS) {
+      const shell = equals < 0 ? before[++i] : word.slice(equals + 1)
+      if (!isShell(shell)) {
+        return Either.left(new UsageError({ problem: `${name} ${shell ?? ""}: expected ${shells.join(", ")}` }))
+      }
+      builtIn ??= { completions: shell }
     } else if (set !== undefined) {
       const value = equals < 0 ? before[++i] : word.slice(equals + 1)
       if (value === undefined || value === "" || (equals < 0 && value.startsWith("-"))) {

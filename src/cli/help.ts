@@ -5,13 +5,15 @@ import { commands, groups, root } from "./root.ts"
 
 type Entry = readonly [left: string, right: string]
 
-const globals: ReadonlyArray<Entry> = [
+/** Those of every command. */
+export const globalOptions: ReadonlyArray<Entry> = [
   ["--config FILE", "instead of $MCP_CONFIG or ~/.config/mcp/mcp.toml"],
   ["--json", "one JSON document; streams: one a line"],
   ["--timeout 30s", "bound each call"],
   ["--quiet, -q", "no progress and no confirmation"],
   ["--no-color", "no colours, as NO_COLOR in the environment"],
-  ["--help, --version", "of mcp, or of a command: mcp deploy --help"]
+  ["--help, --version", "of mcp, or of a command: mcp deploy --help"],
+  ["--completions SHELL", "a script for bash, zsh or fish"]
 ]
 
 interface Section {
@@ -37,7 +39,7 @@ export const rootHelp = (paint: Paint, version: string): string =>
     `mcp ${version}: containers on your own nodes, from one TOML file a service`,
     "",
     "Usage: mcp <command> [options]",
-    ...sections([...commands, { title: "Options, anywhere on the line", entries: globals }], paint),
+    ...sections([...commands, { title: "Options, anywhere on the line", entries: globalOptions }], paint),
     "",
     "A <target> is <service> or <service>/<component>.",
     ""
@@ -71,23 +73,27 @@ const options = (doc: HelpDoc.HelpDoc): ReadonlyArray<Entry> =>
     })
     .filter(([name]) => name.startsWith("-"))
 
-/** The help of one command. */
-export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string => {
+/** A command's own options, each with what it does. */
+export const commandOptions = (path: ReadonlyArray<string>): ReadonlyArray<Entry> => {
   const group = path.length > 1 ? groups.get(path[0] ?? "") : undefined
   const found = (group === undefined ? path : path.slice(1)).reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
     (from, word) => Option.flatMap(from, (command) => HashMap.get(CommandDescriptor.getSubcommands(command), word)),
     Option.some(group === undefined ? root.descriptor : group.descriptor)
   )
-  const [usage = path.join(" "), about = ""] = entriesOf(path.join(" "))[0] ?? []
-  const own = Option.match(found, {
+  return Option.match(found, {
     onNone: () => [],
     onSome: (command) => options(CommandDescriptor.getHelp(command, CliConfig.make({ showBuiltIns: false })))
   })
+}
+
+/** The help of one command. */
+export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string => {
+  const [usage = path.join(" "), about = ""] = entriesOf(path.join(" "))[0] ?? []
   return [
     `Usage: mcp ${usage}`,
     "",
     `${about.charAt(0).toUpperCase()}${about.slice(1)}.`,
-    ...sections([{ title: "Options", entries: own }], paint),
+    ...sections([{ title: "Options", entries: commandOptions(path) }], paint),
     "",
     "Options of every command: mcp --help",
     ""

@@ -1,6 +1,8 @@
 import { painter, plain } from "./ansi.ts"
+import { completions } from "./completions.ts"
 import { commandHelp, groupHelp, rootHelp } from "./help.ts"
 import { paths } from "./root.ts"
+import { shells } from "./shells.ts"
 
 /** Every help by its command words, without and with colours: what the program prints, for those who need not load it. */
 export const helpTexts = (version: string): Record<string, readonly [plain: string, coloured: string]> => {
@@ -18,3 +20,6 @@ export const helpTexts = (version: string): Record<string, readonly [plain: stri
   }
   return texts
 }
+
+export const completionScripts = (): Record<string, string> =>
+  Object.fromEntries(shells.map((shell) => [shell, completions(shell)]))

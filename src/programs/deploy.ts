@@ -15,7 +15,7 @@ import { type Pinned, resolveImages } from "./images.ts"
 import { type Job, jobsOf, planFrom, stepOf } from "./jobs.ts"
 import { makeFolders, preflight } from "./preflight.ts"
 import { step } from "./progress.ts"
-import { recover, sweep } from "./recover.ts"
+import { recover, tidy } from "./recover.ts"
 import { liveOrUnknown } from "./report.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { undo } from "./undo.ts"
@@ -212,10 +212,7 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     const exit = yield* Effect.exit(bringUp({ spec, deployment: row.id, jobs, emit, whenStarted }))
     const failure = yield* conclude(row, exit, hints, emit)
     const containers = new Map((yield* registry.steps(row.id)).map((s) => [s.component, s.newContainerId]))
-    // What is left over is explained by the rows: a removal that fails now is made good later.
-    yield* Effect.catchAll(sweep(service), (error) =>
-      Effect.logWarning("what was replaced is not removed yet").pipe(Effect.annotateLogs({ why: error.message }))
-    )
+    yield* tidy(service)
     if (failure === undefined) {
       return resultOf(row.id, "succeeded", jobs, { took, containers, durationMs: yield* elapsed })
     }

@@ -14,7 +14,7 @@ import { ComponentNotFound, NotReady } from "./ProgramError.ts"
 import { strangers } from "./preflight.ts"
 import { isAway, untilItAnswers } from "./progress.ts"
 import { awaitReady } from "./readiness.ts"
-import { recover, sweep } from "./recover.ts"
+import { recover, sweep, tidy } from "./recover.ts"
 import { changeRoutes, keysOf, proxyRoutes } from "./routes.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
@@ -68,7 +68,8 @@ const act = <A, E, R>(
         yield* recover(target.service)
         const row = yield* findService(target.service)
         const { components, orphans } = yield* targeted(row, target)
-        return yield* body(row, components, orphans)
+        const tidied = () => tidy(target.service)
+        return yield* Effect.tapBoth(body(row, components, orphans), { onSuccess: tidied, onFailure: tidied })
       })
     )
   }).pipe(Effect.annotateLogs({ service: target.service }))

@@ -17,6 +17,8 @@ interface Texts {
   readonly version: string
   /** By command words; the first without colours, the second with. */
   readonly help: Readonly<Record<string, readonly [plain: string, coloured: string]>>
+  /** By shell. */
+  readonly completions: Readonly<Record<string, string>>
 }
 
 const isHelp = (word: string | undefined) => word === "--help" || word === "-h"
@@ -25,9 +27,11 @@ const isHelp = (word: string | undefined) => word === "--help" || word === "-h"
 const answer = (argv: ReadonlyArray<string>): string | undefined => {
   const asksVersion = argv.length === 1 && argv[0] === "--version"
   const asksHelp = argv.length === 0 || isHelp(argv.at(-1))
-  if (!asksVersion && !asksHelp) return undefined
-  const { help, version }: Texts = JSON.parse(readFileSync(join(lib, "mcp-help.json"), "utf8"))
+  const asksCompletions = argv.length === 2 && argv[0] === "--completions"
+  if (!asksVersion && !asksHelp && !asksCompletions) return undefined
+  const { completions, help, version }: Texts = JSON.parse(readFileSync(join(lib, "mcp-help.json"), "utf8"))
   if (asksVersion) return `mcp ${version}\n`
+  if (asksCompletions) return Object.hasOwn(completions, argv[1] ?? "") ? completions[argv[1] ?? ""] : undefined
   const words = argv.slice(0, -1).join(" ")
   const texts = Object.hasOwn(help, words) ? help[words] : undefined
   const coloured = process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb"

@@ -79,6 +79,16 @@ const resolve = (deployment: DeploymentRow) =>
     )
   })
 
+/** After an act, whatever became of it. What is left over is explained by the rows: a removal that fails is made good later. */
+export const tidy = (service: string) =>
+  Effect.gen(function* () {
+    if ((yield* (yield* Registry).unswept).includes(service)) yield* sweep(service)
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.logWarning("what was replaced is not removed yet").pipe(Effect.annotateLogs({ why: error.message }))
+    )
+  )
+
 /** Ends what a crash left of a service: a deployment between two states, and whatever nothing names. */
 export const recover = (service: string) =>
   Effect.gen(function* () {

@@ -19,7 +19,8 @@ describe("mcp answers at once what needs no program", () => {
     ["-h"],
     ["deploy", "--help"],
     ["node", "--help"],
-    ["node", "list", "-h"]
+    ["node", "list", "-h"],
+    ["--completions", "bash"]
   ]) {
     it.live(`mcp ${line.join(" ")} is what the program itself says`, () =>
       Effect.gen(function* () {

@@ -1,5 +1,7 @@
 import { Args, Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
+import type { NodeConfig } from "../../services/Agents.ts"
+import { UsageError } from "../../services/CliError.ts"
 import { shorten } from "../ansi.ts"
 import { Exit } from "../errors.ts"
 import * as Json from "../json.ts"
@@ -11,6 +13,7 @@ import * as rows from "../rows.ts"
 import { table } from "../table.ts"
 import * as Target from "../target.ts"
 import { stamp, uptime } from "../time.ts"
+import { watch } from "../watch.ts"
 
 const heading = ["COMPONENT", "DESIRED", "OBSERVED", "VERSION", "HEALTH", "UPTIME", "PORTS", "RESTARTS", "DRIFT"]
 
@@ -67,13 +70,21 @@ const render = (services: ReadonlyArray<Json.StatusService>, silent: Silent, loo
 const service = Args.optional(Target.service)
 const exitCode = Options.boolean("exit-code").pipe(Options.withDescription("exit with 3 when there is drift"))
 
-export const status = Command.make(
-  "status",
-  { service, exitCode },
-  Effect.fn("cli.status")(function* (args) {
+const watching = Options.boolean("watch").pipe(
+  Options.withAlias("w"),
+  Options.withDescription("look again every 2 s, until Ctrl-C")
+)
+
+interface Seen {
+  readonly services: ReadonlyArray<Json.StatusService>
+  readonly silent: Silent
+  /** What to say when there is nothing. */
+  readonly empty: string | undefined
+}
+
+const observe = (wanted: string, nodes: ReadonlyArray<NodeConfig>) =>
+  Effect.gen(function* () {
     const options = yield* reading
-    const wanted = Option.getOrElse(args.service, () => "")
-    const nodes = wanted === "" ? yield* allNodes : [yield* locate(wanted)]
     const { answered, silent } = yield* askAll(nodes, (client) => client.getServiceStatus({ service: wanted }, options))
     // The agent of the one service did answer, and what it said is the answer.
     const refusal = wanted === "" ? undefined : silent.find(({ error }) => !isSilence(error))
@@ -82,10 +93,39 @@ export const status = Command.make(
     const services = answered
       .flatMap(({ node, value }) => value.services.map((s) => rows.status(s, node.name, now)))
       .sort((a, b) => (`${a.service} ${a.node}` < `${b.service} ${b.node}` ? -1 : 1))
-    const value = { services, unreachable_nodes: silent.map(rows.unreachable) }
-    const empty = services.length === 0 && answered.length > 0
-    yield* overview(Json.Status, value, (look) => render(services, silent, look), silent, {
-      empty: empty ? `no services on ${names(answered.map(({ node }) => node.name))}` : undefined,
+    const none = services.length === 0 && answered.length > 0
+    const empty = none ? `no services on ${names(answered.map(({ node }) => node.name))}` : undefined
+    return { services, silent, empty } satisfies Seen
+  })
+
+const valueOf = ({ services, silent }: Seen) => ({ services, unreachable_nodes: silent.map(rows.unreachable) })
+
+const pictureOf = (seen: Seen) => ({
+  value: valueOf(seen),
+  lines: (look: Look) => [
+    ...(seen.empty === undefined ? [] : [seen.empty]),
+    ...render(seen.services, seen.silent, look)
+  ]
+})
+
+export const status = Command.make(
+  "status",
+  { service, exitCode, watch: watching },
+  Effect.fn("cli.status")(function* (args) {
+    const wanted = Option.getOrElse(args.service, () => "")
+    const nodes = wanted === "" ? yield* allNodes : [yield* locate(wanted)]
+    const now = observe(wanted, nodes)
+    if (args.watch) {
+      if (args.exitCode) {
+        return yield* new UsageError({ problem: "--exit-code is for one look, not with --watch" })
+      }
+      const title = wanted === "" ? "mcp status" : `mcp status ${wanted}`
+      return yield* watch(title, Json.Status, Effect.map(now, pictureOf))
+    }
+    const seen = yield* now
+    const { empty, services, silent } = seen
+    yield* overview(Json.Status, valueOf(seen), (look) => render(services, silent, look), silent, {
+      empty,
       exitCode: args.exitCode && services.some((s) => s.drift) ? Exit.changes : 0
     })
   })

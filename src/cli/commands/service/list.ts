@@ -1,10 +1,11 @@
-import { Command } from "@effect/cli"
+import { Command, Options } from "@effect/cli"
 import { Effect, Either } from "effect"
 import { parseDefinition } from "../../../domain/Definition.ts"
 import { formatProblem } from "../../../domain/Toml.ts"
 import { type DefinitionFile, Definitions } from "../../../services/Definitions.ts"
 import * as Json from "../../json.ts"
 import { answer, type Look } from "../../output.ts"
+import { Screen } from "../../Screen.ts"
 import { table } from "../../table.ts"
 
 const heading = ["SERVICE", "NODE", "ACTIVE", "COMPONENTS", "DEFINITION"]
@@ -43,10 +44,14 @@ const render = (dir: string, rows: ReadonlyArray<Json.Definition>, look: Look) =
 
 export const list = Command.make(
   "list",
-  {},
-  Effect.fn("cli.service.list")(function* () {
+  {
+    names: Options.boolean("names").pipe(Options.withDescription("the names alone, one a line"))
+  },
+  Effect.fn("cli.service.list")(function* ({ names }) {
     const { all, dir } = yield* Definitions
-    const definitions = (yield* all).map(rowOf)
+    const found = yield* all
+    if (names) return yield* (yield* Screen).out(found.map(({ service }) => `${service}\n`).join(""))
+    const definitions = found.map(rowOf)
     yield* answer(Json.Definitions, { dir, definitions }, (look) => render(dir, definitions, look))
   })
 ).pipe(Command.withDescription("The definitions of the folder, and whether they are valid"))
