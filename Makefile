@@ -11,7 +11,7 @@ BASELINE := proto/baseline.binpb
 PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static catatonit
 TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils shellcheck zsh fish
 
-.PHONY: all build fault test vet lint format proto proto-lint proto-check proto-baseline \
+.PHONY: all build fault test vet lint format proto proto-lint proto-check proto-baseline schemas \
 	mcp mcp-agent mcp-mcias demo demo-stop dist install uninstall clean
 
 all: vet lint test build
@@ -41,6 +41,10 @@ proto-lint: $(MODULES)
 # What `proto-lint` compares with. Renew it with a release: until then a new message may still change.
 proto-baseline: $(MODULES)
 	$(BIN)/buf build -o $(BASELINE)
+
+# JSON Schemas and reference pages, made from the Schemas and commands; a test compares them.
+schemas: $(MODULES)
+	node scripts/schemas.mjs
 
 proto-check: $(MODULES)
 	@scripts/check-generated.sh

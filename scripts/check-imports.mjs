@@ -15,7 +15,8 @@ const mayUse = {
   gen: [],
   agent: ["domain", "services", "programs", "grpc", "gen"],
   master: ["domain", "services", "programs", "grpc", "gen"],
-  cli: ["domain", "services", "programs", "grpc", "gen"],
+  reference: ["domain"],
+  cli: ["domain", "services", "programs", "grpc", "gen", "reference"],
   mcias: ["domain"]
 }
 

@@ -66,7 +66,8 @@ const options = (doc: HelpDoc.HelpDoc): ReadonlyArray<Entry> =>
       const [, words] = parts(about)
       return [
         text(HelpDoc.p(name))
-          .replace(/ \d\+$/, "")
+          // What it says of options that may be repeated.
+          .replace(/( \d\+|\.\.\.)$/, "")
           .replace(/^\((.*)\)$/, "$1"),
         words === undefined ? "" : text(words)
       ]

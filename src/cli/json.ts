@@ -8,7 +8,7 @@ import { Action, DesiredState, ObservedState } from "../domain/State.ts"
 
 const Time = Schema.NullOr(Schema.Date)
 const MaybeText = Schema.NullOr(Schema.String)
-const MaybeNumber = Schema.NullOr(Schema.Number)
+const MaybeNumber = Schema.NullOr(Schema.JsonNumber)
 
 export const Unreachable = Schema.Struct({ node: Schema.String, reason: Schema.String, message: Schema.String })
 const unreachable_nodes = Schema.Array(Unreachable)
@@ -27,7 +27,7 @@ export const Running = Schema.Struct({
   version: Schema.String,
   started_at: Time,
   uptime_ms: MaybeNumber,
-  restarts: Schema.Number,
+  restarts: Schema.JsonNumber,
   /** When the agent restarts it next. */
   restart_at: Time,
   ports: Schema.Array(Schema.String)
@@ -43,7 +43,7 @@ const registered = {
   observed_at: Time,
   image: Schema.String,
   version: Schema.String,
-  generation: Schema.Number
+  generation: Schema.JsonNumber
 }
 
 export const Listed = Schema.Struct({ service: Schema.String, node: Schema.String, ...registered })
@@ -57,7 +57,7 @@ export const StatusComponent = Schema.Struct({
   exit_code: MaybeNumber,
   started_at: Time,
   uptime_ms: MaybeNumber,
-  restarts: Schema.Number,
+  restarts: Schema.JsonNumber,
   /** When the agent restarts it next. */
   restart_at: Time,
   ports: Schema.Array(Schema.String),
@@ -154,10 +154,10 @@ export const DeployComponent = Schema.Struct({
   action: Action,
   from_image: MaybeText,
   to_image: MaybeText,
-  duration_ms: Schema.Number,
+  duration_ms: Schema.JsonNumber,
   container_id: MaybeText,
   /** In the order in which they ended. */
-  steps: Schema.Array(Schema.Struct({ step: Schema.String, duration_ms: Schema.Number }))
+  steps: Schema.Array(Schema.Struct({ step: Schema.String, duration_ms: Schema.JsonNumber }))
 })
 export const DeployService = Schema.Struct({
   service: Schema.String,
@@ -165,7 +165,7 @@ export const DeployService = Schema.Struct({
   deployment: MaybeText,
   /** `failed`: the agent refused, or its answer never came; `pinned`: skipped, since it was rolled back from. */
   state: Schema.Literal("starting", "succeeded", "rolled_back", "pinned", "failed"),
-  duration_ms: Schema.Number,
+  duration_ms: Schema.JsonNumber,
   components: Schema.Array(DeployComponent),
   warnings: Schema.Array(Schema.String),
   failure: Schema.NullOr(
@@ -235,7 +235,7 @@ export const Account = Schema.Struct({
   type: Schema.Literal("human", "system"),
   roles: Schema.Array(Schema.String),
   expires_at: Schema.Date,
-  expires_in_ms: Schema.Number
+  expires_in_ms: Schema.JsonNumber
 })
 
 export const NodeAdded = Schema.Struct({

@@ -7,7 +7,7 @@ import { ServiceName } from "./Names.ts"
 import { DurationMillis } from "./Scalars.ts"
 import type { Problem } from "./Toml.ts"
 
-const key = <A, I>(schema: Schema.Schema<A, I>, name: string) =>
+const key = <A, I, K extends string>(schema: Schema.Schema<A, I>, name: K) =>
   Schema.propertySignature(schema).pipe(Schema.fromKey(name))
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 const defaulted = <A, I>(schema: Schema.Schema<A, I>, value: () => NoInfer<A>) =>

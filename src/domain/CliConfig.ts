@@ -22,7 +22,7 @@ const Node = Schema.Struct({
 )
 
 /** The CLI's config as the file has it. */
-const CliConfigFile = Schema.Struct({
+export const CliConfigFile = Schema.Struct({
   services: Schema.optionalWith(Schema.Struct({ dir: Path }), {
     default: () => ({ dir: "~/.config/mcp/services" })
   }),

@@ -12,10 +12,10 @@ const NonEmpty = Schema.String.pipe(Schema.minLength(1, { message: () => "a text
 const Text = Schema.String.pipe(Schema.filter((s) => !s.includes("\0"), { message: () => "a text without NUL" }))
 const Argv = Schema.Array(Text)
 
-const defaulted = <A, I>(schema: Schema.Schema<A, I>, key: string, value: () => A) =>
+const defaulted = <A, I, K extends string>(schema: Schema.Schema<A, I>, key: K, value: () => A) =>
   Schema.optionalWith(schema, { default: value }).pipe(Schema.fromKey(key))
 
-const optionalKey = <A, I>(schema: Schema.Schema<A, I>, key: string) =>
+const optionalKey = <A, I, K extends string>(schema: Schema.Schema<A, I>, key: K) =>
   Schema.optionalWith(schema, { exact: true }).pipe(Schema.fromKey(key))
 
 export const Hostname = Schema.String.pipe(

@@ -8,11 +8,15 @@ export interface Template {
   readonly ports: ReadonlyArray<string>
 }
 
+/** Beside the definitions; hidden, since it is none. */
+export const SCHEMA = ".definition.schema.json"
+
 const line = (key: string, value: unknown) => stringify({ [key]: value }).trim()
 
 /** The text of a new definition: what was said, and the keys that one looks for next, as comments. */
 export const definitionTemplate = ({ component, image, node, ports, service }: Template): string =>
   [
+    `#:schema ./${SCHEMA}`,
     line("name", service),
     ...(node === undefined ? [] : [line("node", node)]),
     "active = true",

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { Effect, Layer, Option } from "effect"
+import { SCHEMA } from "../domain/definitionTemplate.ts"
 import { DefinitionNotSaved, DefinitionsUnreadable } from "../services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../services/Definitions.ts"
 import { createFile, replaceFile } from "./atomicFile.ts"
@@ -59,6 +60,17 @@ export const layer = (dir: string): Layer.Layer<Definitions> =>
         await createFile(file, text)
       })
       return Effect.as(made, { service, file, text })
+    },
+    publishSchema: (text) => {
+      const file = join(dir, SCHEMA)
+      return write(file, async () => {
+        const there = await readFile(file, "utf8").catch((error) =>
+          isMissing(error) ? undefined : Promise.reject(error)
+        )
+        if (there === text) return
+        await mkdir(dir, { recursive: true })
+        await (there === undefined ? createFile(file, text) : replaceFile(file, text))
+      })
     },
     draft: (service) => {
       const file = draftOf(dir, service)

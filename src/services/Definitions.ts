@@ -29,6 +29,8 @@ export class Definitions extends Context.Tag("mcp/Definitions")<
     readonly save: (definition: DefinitionFile) => Effect.Effect<void, DefinitionNotSaved>
     /** A new file of the folder; fails when there is one. */
     readonly create: (service: string, text: string) => Effect.Effect<DefinitionFile, DefinitionNotSaved>
+    /** Puts the JSON Schema of definitions beside them, where `#:schema` of a new one looks for it. */
+    readonly publishSchema: (text: string) => Effect.Effect<void, DefinitionNotSaved>
     readonly draft: (service: string) => Draft
   }
 >() {}

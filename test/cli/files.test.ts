@@ -73,6 +73,19 @@ describe("the folder of definitions", () => {
   const using = <A, E>(dir: string, use: (definitions: Definitions["Type"]) => Effect.Effect<A, E>) =>
     Effect.flatMap(Definitions, use).pipe(Effect.provide(FolderDefinitions.layer(dir)))
 
+  it.effect("has the definitions' JSON Schema beside them for editors, renewed when it is another", () =>
+    Effect.gen(function* () {
+      const dir = join(folder(), "new")
+      const schema = join(dir, ".definition.schema.json")
+      for (const text of ["{}", "{}", '{ "title": "newer" }']) {
+        yield* using(dir, (d) => d.publishSchema(text))
+        assert.strictEqual(readFileSync(schema, "utf8"), text)
+      }
+      assert.deepStrictEqual(yield* using(dir, (d) => d.all), [])
+      assert.deepStrictEqual(readdirSync(dir), [".definition.schema.json"])
+    })
+  )
+
   it.effect("is read by name; other files and hidden ones are none", () =>
     Effect.gen(function* () {
       const dir = folder()

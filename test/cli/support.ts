@@ -176,6 +176,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
             ? Effect.sync(() => void files.set(d.service, d.text))
             : new DefinitionNotSaved({ file: d.file, why: world.unwritable }),
         create: (service, text) => Effect.sync(() => file(service)).pipe(Effect.tap(() => files.set(service, text))),
+        publishSchema: (text) => Effect.sync(() => void JSON.parse(text)),
         // Beside the others, under a name that no service has.
         draft: (service) => ({
           file: draftKey(service),

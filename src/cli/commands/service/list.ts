@@ -3,6 +3,7 @@ import { Effect, Either } from "effect"
 import { parseDefinition } from "../../../domain/Definition.ts"
 import { formatProblem } from "../../../domain/Toml.ts"
 import { type DefinitionFile, Definitions } from "../../../services/Definitions.ts"
+import { Globals } from "../../Globals.ts"
 import * as Json from "../../json.ts"
 import { answer, type Look } from "../../output.ts"
 import { Screen } from "../../Screen.ts"
@@ -50,7 +51,8 @@ export const list = Command.make(
   Effect.fn("cli.service.list")(function* ({ names }) {
     const { all, dir } = yield* Definitions
     const found = yield* all
-    if (names) return yield* (yield* Screen).out(found.map(({ service }) => `${service}\n`).join(""))
+    if (names && !(yield* Globals).json)
+      return yield* (yield* Screen).out(found.map(({ service }) => `${service}\n`).join(""))
     const definitions = found.map(rowOf)
     yield* answer(Json.Definitions, { dir, definitions }, (look) => render(dir, definitions, look))
   })

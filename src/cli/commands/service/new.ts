@@ -3,6 +3,8 @@ import { Effect, Either, Option } from "effect"
 import { parseDefinition } from "../../../domain/Definition.ts"
 import { definitionTemplate } from "../../../domain/definitionTemplate.ts"
 import { formatProblem } from "../../../domain/Toml.ts"
+import { definitionSchema } from "../../../reference/definition.ts"
+import { asText } from "../../../reference/jsonSchema.ts"
 import { DefinitionExists, DefinitionsInvalid } from "../../../services/CliError.ts"
 import { Definitions } from "../../../services/Definitions.ts"
 import * as Json from "../../json.ts"
@@ -34,7 +36,7 @@ export const create = Command.make(
   "new",
   { service: Target.service, image, component, node, ports },
   Effect.fn("cli.service.new")(function* ({ component, image, node, ports, service }) {
-    const { create, dir, find } = yield* Definitions
+    const { create, dir, find, publishSchema } = yield* Definitions
     const there = yield* find(service)
     if (Option.isSome(there)) return yield* new DefinitionExists({ service, file: there.value.file })
     const text = definitionTemplate({
@@ -48,6 +50,7 @@ export const create = Command.make(
     })
     const [first, ...rest] = problems
     if (first !== undefined) return yield* new DefinitionsInvalid({ problems: [first, ...rest], files: 1 })
+    yield* publishSchema(asText(definitionSchema()))
     const { file } = yield* create(service, text)
     yield* confirm(Json.Created, { service, file }, () => [`wrote ${file}`, `next: mcp deploy ${service}`])
   })

@@ -1,0 +1,34 @@
+import type { Schema } from "effect"
+import { ServiceSpec } from "../domain/Spec.ts"
+import * as Json from "./json.ts"
+
+/** What `--json` prints, by command; with an option where that changes it. `logs` and `--watch` print one a line. */
+export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
+  deploy: Json.Deploy,
+  "deploy --dry-run": Json.Plan,
+  plan: Json.Plan,
+  rollback: Json.Rollback,
+  stop: Json.Outcomes,
+  start: Json.Outcomes,
+  restart: Json.Outcomes,
+  undeploy: Json.Undeployed,
+  ps: Json.Ps,
+  status: Json.Status,
+  history: Json.History,
+  "history --diff": Json.HistoryDiff,
+  list: Json.List,
+  logs: Json.LogLine,
+  "node list": Json.Nodes,
+  "node add": Json.NodeAdded,
+  "node remove": Json.NodeRemoved,
+  "service list": Json.Definitions,
+  "service show": ServiceSpec,
+  "service check": Json.Definitions,
+  "service new": Json.Created,
+  "service edit": Json.Edited,
+  login: Json.LoggedIn,
+  logout: Json.LoggedOut,
+  whoami: Json.Account,
+  "ca init": Json.CaMade,
+  "ca issue": Json.CaIssued
+}
