@@ -9,8 +9,23 @@ export class Told {
 /** Mistakes in what the user wrote: nothing was done, exit code 2. */
 const usage: ReadonlySet<unknown> = new Set(["WrongUsage", "ConfigInvalid", "ConfigUnreadable"])
 
+/** The tagged errors among `E`, those of the command line left out. */
+type Failures<E> = Extract<Exclude<E, ValidationError.ValidationError>, { readonly _tag: string }>
+
+/**
+ * What to do about each way in which a program ends; undefined where its message says it. A new error does not compile
+ * until it is here.
+ */
+export type NextSteps<E> = {
+  readonly [T in Failures<E>["_tag"]]: string | undefined
+}
+
 /** Turns each failure of a program into one message on standard error, and into an exit code. */
-export const reported = <A, E, R>(program: string, run: Effect.Effect<A, E, R>) =>
+export const reported = <A, E, R>(
+  program: string,
+  run: Effect.Effect<A, E, R>,
+  next: NextSteps<E> | undefined = undefined
+) =>
   Effect.catchAllCause(run, (cause) =>
     Effect.gen(function* () {
       if (Cause.isInterruptedOnly(cause)) return yield* Effect.interrupt
@@ -19,8 +34,10 @@ export const reported = <A, E, R>(program: string, run: Effect.Effect<A, E, R>) 
       // @effect/cli has printed these itself.
       if (ValidationError.isValidationError(error)) return yield* Effect.fail(new Told(2))
       yield* Console.error(`${program}: ${error instanceof Error ? error.message : String(error)}`)
+      const tag = error instanceof Error && "_tag" in error ? String(error._tag) : undefined
+      const step = (next as Readonly<Record<string, string | undefined>> | undefined)?.[tag ?? ""]
+      if (step !== undefined) yield* Console.error(`  next: ${step}`)
       if (process.env.MCP_DEBUG === "1") yield* Console.error(Cause.pretty(cause))
-      const tag = error instanceof Error && "_tag" in error ? error._tag : undefined
       return yield* Effect.fail(new Told(usage.has(tag) ? 2 : 1))
     })
   )

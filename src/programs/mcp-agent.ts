@@ -23,7 +23,7 @@ import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
-import { exitCodeOf, reported } from "./main.ts"
+import { exitCodeOf, type NextSteps, reported } from "./main.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { version } from "./version.ts"
 
@@ -104,7 +104,21 @@ const trials = ({ runtime: { socket } }: AgentConfig) =>
 
 const run = Command.run(commands(main, logging, trials), { name: "mcp-agent", version, executable: "mcp-agent" })
 
-reported("mcp-agent", run(process.argv)).pipe(
+// Those of init and of the registry's lock and version say it themselves, as does a config with problems.
+const next: NextSteps<Effect.Effect.Error<ReturnType<typeof run>>> = {
+  ConfigInvalid: undefined,
+  ConfigUnreadable: undefined,
+  InitFailed: undefined,
+  RegistryLocked: undefined,
+  RegistryTooNew: undefined,
+  RuntimeUnavailable: "mcp-agent check-host tells what of podman is missing",
+  RegistryUnavailable: "check that the disk of [database] path has space (df -h), and that the file is the agent's",
+  MciasSettingsInvalid: "correct [mcias], then: mcp-agent check-config",
+  CertificateError: "mcp ca issue NAME --address ADDRESS makes one; [server] tls_cert and tls_key name it",
+  ListenError: "see who listens there (ss -ltnp), or correct [server] grpc_addr: one address of this node"
+}
+
+reported("mcp-agent", run(process.argv), next).pipe(
   Effect.provide(Layer.mergeAll(NodeContext.layer, HostKeyFiles.layer, NodeCertificates.layer)),
   NodeRuntime.runMain({
     disableErrorReporting: true,
