@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { Effect } from "effect"
 import { FileUnusable, NotInitialised, reasonOf } from "./Failure.ts"
 
@@ -37,12 +37,18 @@ export const writePrivate = (file: string, text: string): Effect.Effect<void, Fi
       try {
         writeDurably(draft, text)
         fs.renameSync(draft, file)
+        syncFolder(dirname(file))
       } finally {
         fs.rmSync(draft, { force: true })
       }
     },
     catch: (error) => new FileUnusable({ file, why: reasonOf(error) })
   })
+
+const pemOf = (key: KeyObject) => key.export({ type: "pkcs8", format: "pem" }).toString()
+
+export const replaceSigningKey = (dir: string, key: KeyObject): Effect.Effect<void, FileUnusable> =>
+  writePrivate(signingKeyIn(dir), pemOf(key))
 
 /** Makes what is missing of folder, key and empty database file; says whether anything was. Never touches what is there. */
 export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
@@ -56,7 +62,7 @@ export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
       if (!fs.existsSync(key)) {
         const { privateKey } = generateKeyPairSync("ed25519")
         const draft = `${key}.${process.pid}.tmp`
-        writeDurably(draft, privateKey.export({ type: "pkcs8", format: "pem" }).toString())
+        writeDurably(draft, pemOf(privateKey))
         try {
           // Not a rename: of two inits at once, the second must not replace the first one's key.
           fs.linkSync(draft, key)

@@ -123,7 +123,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
 
   it.effect("tokens of another key, issuer, algorithm, time or account are not valid", () =>
     Effect.gen(function* () {
-      const { accounts, dir } = yield* TestServer
+      const { accounts, dir, records } = yield* TestServer
       const { account } = yield* Effect.flatten(accounts.byName("alice"))
       const own = readFileSync(`${dir}/signing-key.pem`)
       const { createPrivateKey } = yield* Effect.promise(() => import("node:crypto"))
@@ -131,6 +131,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
       const other = generateKeyPairSync("ed25519").privateKey
       const now = Math.floor(Date.now() / 1000)
       const claims = { sub: account.id, roles: ["user"], iss: ISSUER, iat: now, exp: now + 60, jti: "1" }
+      yield* records.add({ jti: "1", accountId: account.id, issuedAt: now * 1000, expiresAt: (now + 60) * 1000 })
       const sign = (payload: object, by = key) =>
         Effect.promise(() => new SignJWT({ ...payload }).setProtectedHeader({ alg: "EdDSA" }).sign(by))
       const encode = (value: object) => Buffer.from(json(value)).toString("base64url")
@@ -142,6 +143,8 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
         yield* sign({ ...claims, exp: now - 1 }),
         yield* sign({ ...claims, sub: "00000000-0000-0000-0000-000000000000" }),
         yield* sign({ ...claims, jti: undefined }),
+        // Signed by the right key, and never issued.
+        yield* sign({ ...claims, jti: "2" }),
         `${head}.${encode({ ...claims, roles: ["admin"] })}.${signature}`,
         `${encode({ alg: "none" })}.${body}.${signature}`,
         yield* Effect.promise(() =>

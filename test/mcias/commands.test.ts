@@ -107,7 +107,7 @@ describe("mcp-mcias", () => {
         ]
       )
       const table = (yield* run(["account", "list", "--dir", dir])).stdout
-      assert.match(table, /^NAME +KIND +CREATED +ROLES\nagent-rift +system +\S+Z +-\nalice/)
+      assert.match(table, /^NAME +KIND +STATE +TOTP +CREATED +ROLES\nagent-rift +system +active +- +\S+Z +-\nalice/)
       const everything = readdirSync(dir).filter((name) => name.startsWith("mcias.db"))
       for (const name of everything) assert.notInclude(readFileSync(join(dir, name), "latin1"), password)
     })
@@ -154,7 +154,7 @@ describe("mcp-mcias", () => {
       const db = new Database(join(newer, "mcias.db"))
       db.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
       db.close()
-      failsWith(yield* run(["account", "list", "--dir", newer]), 1, /schema version 99, this program knows up to 1/)
+      failsWith(yield* run(["account", "list", "--dir", newer]), 1, /schema version 99, this program knows up to 2/)
       const foreign = yield* initialised
       writeFileSync(join(foreign, "mcias.db"), "no database ".repeat(1000))
       failsWith(yield* run(["account", "list", "--dir", foreign]), 1, /could not be opened: file is not a database/)
