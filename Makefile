@@ -9,10 +9,10 @@ BIN := node_modules/.bin
 MODULES := node_modules/.installed
 BASELINE := proto/baseline.binpb
 PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static catatonit
-TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils
+TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils shellcheck
 
 .PHONY: all build fault test vet lint format proto proto-lint proto-check proto-baseline \
-	mcp mcp-agent mcp-mcias demo demo-stop clean
+	mcp mcp-agent mcp-mcias demo demo-stop dist install uninstall clean
 
 all: vet lint test build
 
@@ -51,13 +51,26 @@ build: $(MODULES)
 mcp mcp-agent mcp-mcias: $(MODULES)
 	node scripts/build.mjs $@
 
+# A folder and a tarball for each program, in release/.
+dist: build
+	@scripts/dist.sh
+
+PREFIX ?= /usr/local
+install: build
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install.sh install --programs-only --from dist
+
+uninstall:
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install.sh uninstall --programs-only
+
 test: vet lint proto-lint proto-check build
 	@scripts/ensure-packages.sh $(TEST_PACKAGES)
 	@node scripts/test.mjs
 
-# The long form of the tests that kill the agent: at every call, not at some.
-fault: $(MODULES)
-	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts
+# The long form of the tests that kill the agent: at every call and in many more histories, and on real podman.
+fault: build
+	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
+	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts
+	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts
 
 demo: mcp mcp-agent mcp-mcias
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
@@ -67,4 +80,4 @@ demo-stop:
 	@scripts/demo/stop.sh
 
 clean:
-	rm -rf dist .test
+	rm -rf dist release .test

@@ -7,8 +7,6 @@ const heavy = (name: string, order: number) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    pool: "forks" as const,
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     testTimeout: 180_000,
     sequence: { groupOrder: order }
   }
@@ -16,6 +14,8 @@ const heavy = (name: string, order: number) => ({
 
 export default defineConfig({
   test: {
+    // vitest's own choice on two cores is one; it is one number for all projects.
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     testTimeout: 30_000,
     hookTimeout: 120_000,
     projects: [

@@ -3,6 +3,9 @@ import { Command, Options } from "@effect/cli"
 import { Console, Effect, Either, type Layer, Option, Schema } from "effect"
 import { type AgentConfig, loadAgentConfig, renderConfig } from "../domain/AgentConfig.ts"
 import { formatProblem } from "../domain/Toml.ts"
+import type { HostTrials } from "../services/HostTrials.ts"
+import { reportHost } from "./checkHost.ts"
+import { init } from "./init.ts"
 
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
   file: Schema.String,
@@ -43,7 +46,8 @@ const config = Options.text("config").pipe(
 /** The agent's commands; `serve` is what bare `mcp-agent` does. Layers come from the entry file. */
 export const commands = <E, E2, R>(
   serve: (config: AgentConfig, file: string) => Effect.Effect<never, E, R>,
-  logging: (config: AgentConfig) => Layer.Layer<never, E2>
+  logging: (config: AgentConfig) => Layer.Layer<never, E2>,
+  trials: (config: AgentConfig) => Layer.Layer<HostTrials>
 ) => {
   const run = ({ config: file }: { readonly config: string }) =>
     Effect.flatMap(load(file), (loaded) => Effect.provide(serve(loaded, file), logging(loaded)))
@@ -61,7 +65,18 @@ export const commands = <E, E2, R>(
         "check-config",
         inherited,
         withConfig(({ config: file }) => Effect.flatMap(load(file), (loaded) => Console.log(renderConfig(loaded))))
-      ).pipe(Command.withDescription("Check the config and print what is in force"))
+      ).pipe(Command.withDescription("Check the config and print what is in force")),
+      Command.make(
+        "check-host",
+        { ...inherited, json: Options.boolean("json").pipe(Options.withDescription("one JSON document")) },
+        ({ config, json }) =>
+          withConfig(({ config: file }) =>
+            Effect.flatMap(load(file), (loaded) => Effect.provide(reportHost(loaded, json), trials(loaded)))
+          )({ config })
+      ).pipe(
+        Command.withDescription("Try on this node what the agent will need: each line ok, or failed with the fix")
+      ),
+      init
     ])
   )
 }

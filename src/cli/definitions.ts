@@ -82,8 +82,8 @@ const checkComponents = (spec: ServiceSpec, components: ReadonlyArray<string>) =
     yield* new ComponentUnknown({ service: spec.name, component: wrong, known, nearest: nearest(wrong, known) })
   })
 
-/** Checks all definitions concerned before anything is sent, and finds their nodes. */
-export const load = ({ chosen, folder }: Selection) =>
+/** All that is wrong with these definitions at once, or what they say. */
+export const checked = ({ chosen, folder }: Selection) =>
   Effect.gen(function* () {
     const parsed = chosen.map((c) => ({
       ...c,
@@ -113,11 +113,20 @@ export const load = ({ chosen, folder }: Selection) =>
       const files = new Set([...bad.map((b) => b.file), ...clashes.map((c) => c.file)]).size
       return yield* new DefinitionsInvalid({ problems: [first, ...rest], files })
     }
-    return yield* Effect.forEach(good, ({ components, definition, spec, warnings }) =>
+    return good.map(({ components, definition, spec, warnings }) => ({
+      ...{ spec, components, definition },
+      warnings: warnings.map(formatProblem)
+    }))
+  })
+
+/** Checks all definitions concerned before anything is sent, and finds their nodes. */
+export const load = (selected: Selection) =>
+  Effect.flatMap(checked(selected), (definitions) =>
+    Effect.forEach(definitions, (definition) =>
       Effect.gen(function* () {
+        const { components, spec } = definition
         yield* checkComponents(spec, components)
-        const node = yield* nodeFor(spec.name, spec.node)
-        return { spec, node, components, definition, warnings: warnings.map(formatProblem) } satisfies Loaded
+        return { ...definition, node: yield* nodeFor(spec.name, spec.node) } satisfies Loaded
       })
     )
-  })
+  )

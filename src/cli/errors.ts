@@ -1,6 +1,8 @@
 import { Code, type RpcError } from "../grpc/status.ts"
+import type { CertificateUnusable } from "../services/CertificateAuthority.ts"
 import type * as Cli from "../services/CliError.ts"
 import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "../services/IdentityError.ts"
+import type * as Files from "../services/KeyFiles.ts"
 import type { LoginError } from "../services/Mcias.ts"
 import { tame } from "./ansi.ts"
 
@@ -10,6 +12,8 @@ export type CliFailure =
   | Cli.UsageError
   | Cli.ConfigMissing
   | Cli.ConfigInvalid
+  | Cli.ConfigNotSaved
+  | Cli.NodeExists
   | Cli.TokenError
   | Cli.TokenNotStored
   | Cli.CaUnreadable
@@ -17,6 +21,9 @@ export type CliFailure =
   | Cli.DefinitionNotSaved
   | Cli.DefinitionsInvalid
   | Cli.NoDefinition
+  | Cli.DefinitionExists
+  | Cli.EditorFailed
+  | Cli.EditNotSaved
   | Cli.ServiceUnknown
   | Cli.ComponentUnknown
   | Cli.NodeUnknown
@@ -30,6 +37,12 @@ export type CliFailure =
   | TokenInvalid
   | TokenExpired
   | MciasSettingsInvalid
+  | CertificateUnusable
+  | Files.FileTaken
+  | Files.FileNotWritten
+  | Files.FileMissing
+  | Files.FileUnreadable
+  | Files.KeyExposed
 
 export interface Report {
   readonly exitCode: number
@@ -104,6 +117,8 @@ const by: { readonly [T in Tag]: By<T> } = {
   UsageError: (e, command) => usage(e.message, e.nextStep ?? `mcp ${command === "" ? "" : `${command} `}--help`),
   ConfigMissing: (e) => usage(e.message, "write one, or name another with --config FILE or MCP_CONFIG"),
   ConfigInvalid: (e) => ({ exitCode: Exit.usage, line: `the config ${e.path} is not valid`, before: e.problems }),
+  ConfigNotSaved: (e) => failed(e.message, "edit [[nodes]] by hand"),
+  NodeExists: (e) => usage(e.message, `mcp node remove ${e.node}, or another name`),
   NotLoggedIn: (e) => notAllowed(`not logged in: ${e.message}`, "mcp login"),
   TokenExposed: (e) => notAllowed(`${e.message}; it is not used`, `chmod 600 ${quoted(e.path)}`),
   TokenUnreadable: (e) => notAllowed(e.message, "mcp login"),
@@ -112,12 +127,23 @@ const by: { readonly [T in Tag]: By<T> } = {
   DefinitionsUnreadable: (e) => usage(e.message, "check [services] dir in the config, and the file's permissions"),
   DefinitionNotSaved: (e) =>
     failed(e.message, `set ${e.line ?? "its `active` line"} by hand, or the next deploy undoes this`),
-  DefinitionsInvalid: (e) => ({
+  DefinitionsInvalid: (e, command) => ({
     exitCode: Exit.usage,
     before: e.problems,
-    line: `${count(e.problems.length, "problem")} in ${count(e.files, "definition")}; nothing was sent`
+    line: `${count(e.problems.length, "problem")} in ${count(e.files, "definition")}${
+      command.startsWith("service") ? "" : "; nothing was sent"
+    }`
   }),
-  NoDefinition: (e) => usage(`${e.message}${meant(e.nearest)}`, "write it, or name a file with -f"),
+  DefinitionExists: (e) => usage(e.message, `mcp service edit ${e.service}`),
+  EditorFailed: (e) => failed(`${e.message}; the definition is as it was`, "set VISUAL or EDITOR to one that works"),
+  EditNotSaved: (e) => ({
+    exitCode: Exit.failed,
+    before: e.problems,
+    line: e.message,
+    next: `mcp service edit ${e.service} takes it up again`
+  }),
+  NoDefinition: (e) =>
+    usage(`${e.message}${meant(e.nearest)}`, "mcp service new writes one; -f names a file elsewhere"),
   ServiceUnknown: (e) =>
     e.unasked.length === 0
       ? failed(`${e.message}${meant(e.nearest)}`, "mcp list shows all services")
@@ -150,11 +176,23 @@ const by: { readonly [T in Tag]: By<T> } = {
   TokenMissing: (e) => notAllowed(e.message, "mcp login"),
   TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
   TokenExpired: (e) => notAllowed(e.message, "mcp login"),
-  MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config")
+  MciasSettingsInvalid: (e) => usage(e.message, "correct [mcias] in the config"),
+  CertificateUnusable: (e) => failed(e.message, "name the folder of a CA with --dir, or make one: mcp ca init"),
+  FileTaken: (e, command) =>
+    failed(
+      e.message,
+      command === "ca init"
+        ? "mcp ca issue uses the CA that is there; another one goes into a folder of its own: --dir DIR"
+        : "move it away, or write to another folder: --out DIR"
+    ),
+  FileNotWritten: (e) => failed(e.message, `check the folder and the disk's space: ls -ld ${quoted(e.file)}; df -h`),
+  FileMissing: (e) => failed(e.message, "make a CA with mcp ca init, or name the folder of yours with --dir"),
+  FileUnreadable: (e) => failed(e.message, `check its permissions: ls -l ${quoted(e.file)}`),
+  KeyExposed: (e) => failed(e.message, `chmod 600 ${quoted(e.file)}; if others may have read it, make a new CA`)
 }
 
 const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
-const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
+export const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
 
 /** What to print and which code to exit with; a new error does not compile until it has both. */
 export const report = (error: CliFailure, command: string): Report =>

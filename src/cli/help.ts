@@ -1,24 +1,35 @@
 import { CliConfig, CommandDescriptor, HelpDoc } from "@effect/cli"
 import { HashMap, Option } from "effect"
 import { type Paint, plain, strip } from "./ansi.ts"
-import { commands, root } from "./root.ts"
+import { commands, groups, root } from "./root.ts"
 
 type Entry = readonly [left: string, right: string]
 
 const globals: ReadonlyArray<Entry> = [
   ["--config FILE", "instead of $MCP_CONFIG or ~/.config/mcp/mcp.toml"],
-  ["--json", "one JSON document on stdout; streams one object a line"],
+  ["--json", "one JSON document; streams: one a line"],
   ["--timeout 30s", "bound each call"],
   ["--quiet, -q", "no progress and no confirmation"],
   ["--no-color", "no colours, as NO_COLOR in the environment"],
   ["--help, --version", "of mcp, or of a command: mcp deploy --help"]
 ]
 
-const WIDTH = 22
+interface Section {
+  readonly title: string
+  readonly entries: ReadonlyArray<Entry>
+}
 
-const entry = ([left, right]: Entry) => `  ${left.padEnd(WIDTH)}${right}`
-const section = (title: string, entries: ReadonlyArray<Entry>, paint: Paint) =>
-  entries.length === 0 ? [] : ["", paint("bold", title), ...entries.map(entry)]
+/** All in the same two columns. */
+const sections = (all: ReadonlyArray<Section>, paint: Paint) => {
+  const width = Math.max(...all.flatMap(({ entries }) => entries.map(([left]) => left.length)))
+  return all
+    .filter(({ entries }) => entries.length > 0)
+    .flatMap(({ entries, title }) => [
+      "",
+      paint("bold", title),
+      ...entries.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+    ])
+}
 
 /** The help of mcp itself: one line a command. */
 export const rootHelp = (paint: Paint, version: string): string =>
@@ -26,8 +37,7 @@ export const rootHelp = (paint: Paint, version: string): string =>
     `mcp ${version}: containers on your own nodes, from one TOML file a service`,
     "",
     "Usage: mcp <command> [options]",
-    ...commands.flatMap(({ entries, title }) => section(title, entries, paint)),
-    ...section("Options, anywhere on the line", globals, paint),
+    ...sections([...commands, { title: "Options, anywhere on the line", entries: globals }], paint),
     "",
     "A <target> is <service> or <service>/<component>.",
     ""
@@ -38,7 +48,7 @@ const entriesOf = (command: string) =>
 
 /** The help of a word that only leads to others. */
 export const groupHelp = (word: string): string =>
-  [`Usage: mcp ${word} <command>`, ...section("Commands", entriesOf(word), plain), ""].join("\n")
+  [`Usage: mcp ${word} <command>`, ...sections([{ title: "Commands", entries: entriesOf(word) }], plain), ""].join("\n")
 
 const text = (doc: HelpDoc.HelpDoc) => strip(HelpDoc.toAnsiText(doc)).replace(/\s+/g, " ").trim()
 
@@ -52,15 +62,21 @@ const options = (doc: HelpDoc.HelpDoc): ReadonlyArray<Entry> =>
     .flatMap((list) => list.definitions)
     .map(([name, about]): Entry => {
       const [, words] = parts(about)
-      return [text(HelpDoc.p(name)).replace(/^\((.*)\)$/, "$1"), words === undefined ? "" : text(words)]
+      return [
+        text(HelpDoc.p(name))
+          .replace(/ \d\+$/, "")
+          .replace(/^\((.*)\)$/, "$1"),
+        words === undefined ? "" : text(words)
+      ]
     })
     .filter(([name]) => name.startsWith("-"))
 
 /** The help of one command. */
 export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string => {
-  const found = path.reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
+  const group = path.length > 1 ? groups.get(path[0] ?? "") : undefined
+  const found = (group === undefined ? path : path.slice(1)).reduce<Option.Option<CommandDescriptor.Command<unknown>>>(
     (from, word) => Option.flatMap(from, (command) => HashMap.get(CommandDescriptor.getSubcommands(command), word)),
-    Option.some(root.descriptor)
+    Option.some(group === undefined ? root.descriptor : group.descriptor)
   )
   const [usage = path.join(" "), about = ""] = entriesOf(path.join(" "))[0] ?? []
   const own = Option.match(found, {
@@ -71,7 +87,7 @@ export const commandHelp = (path: ReadonlyArray<string>, paint: Paint): string =
     `Usage: mcp ${usage}`,
     "",
     `${about.charAt(0).toUpperCase()}${about.slice(1)}.`,
-    ...section("Options", own, paint),
+    ...sections([{ title: "Options", entries: own }], paint),
     "",
     "Options of every command: mcp --help",
     ""

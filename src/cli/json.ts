@@ -238,4 +238,53 @@ export const Account = Schema.Struct({
   expires_in_ms: Schema.Number
 })
 
+export const NodeAdded = Schema.Struct({
+  node: Schema.String,
+  addresses: Schema.Array(Schema.String),
+  ca_cert: MaybeText,
+  config_file: Schema.String
+})
+export const NodeRemoved = Schema.Struct({
+  node: Schema.String,
+  removed: Schema.Boolean,
+  config_file: Schema.String,
+  /** Services whose definitions still name it. */
+  named_by: Schema.Array(Schema.String)
+})
+
+export const LoggedOut = Schema.Struct({ token_path: Schema.String, removed: Schema.Boolean })
+
+export const Definition = Schema.Struct({
+  service: Schema.String,
+  file: Schema.String,
+  valid: Schema.Boolean,
+  /** One line each, with file, line and column. */
+  problems: Schema.Array(Schema.String),
+  warnings: Schema.Array(Schema.String),
+  /** These are null where the definition is not valid. */
+  node: MaybeText,
+  active: Schema.NullOr(Schema.Boolean),
+  components: Schema.NullOr(Schema.Array(Schema.String))
+})
+export type Definition = typeof Definition.Type
+export const Definitions = Schema.Struct({ dir: Schema.String, definitions: Schema.Array(Definition) })
+export const Edited = Schema.Struct({ service: Schema.String, file: Schema.String, changed: Schema.Boolean })
+export const Created = Schema.Struct({ service: Schema.String, file: Schema.String })
+
 export const LoggedIn = Schema.Struct({ account: Schema.String, expires_at: Schema.Date, token_path: Schema.String })
+
+export const CaMade = Schema.Struct({
+  name: Schema.String,
+  certificate: Schema.String,
+  key: Schema.String,
+  expires_at: Schema.Date
+})
+
+export const CaIssued = Schema.Struct({
+  name: Schema.String,
+  addresses: Schema.Array(Schema.String),
+  certificate: Schema.String,
+  key: Schema.String,
+  ca_cert: Schema.String,
+  expires_at: Schema.Date
+})

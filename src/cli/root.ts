@@ -1,14 +1,17 @@
-import { Command } from "@effect/cli"
+import { Command, type CommandDescriptor } from "@effect/cli"
+import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
 import { login } from "./commands/login.ts"
+import { logout } from "./commands/logout.ts"
 import { logs } from "./commands/logs.ts"
 import { node } from "./commands/node.ts"
 import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
 import { rollback } from "./commands/rollback.ts"
+import { service } from "./commands/service.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
@@ -16,6 +19,7 @@ import { whoami } from "./commands/whoami.ts"
 export const root = Command.make("mcp").pipe(
   Command.withSubcommands([
     login,
+    logout,
     whoami,
     deploy,
     plan,
@@ -29,9 +33,25 @@ export const root = Command.make("mcp").pipe(
     ps,
     status,
     logs,
-    node
+    service,
+    node,
+    ca
   ])
 )
+
+/** Commands that lead to others. From the root's description @effect/cli reaches one level, so the help starts at these. */
+export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescriptor.Command<unknown> }> = new Map<
+  string,
+  { readonly descriptor: CommandDescriptor.Command<unknown> }
+>([
+  ["service", service],
+  ["node", node],
+  ["ca", ca]
+])
+
+/** The commands that need no config: it may not be written yet. */
+export const bare = Command.make("mcp").pipe(Command.withSubcommands([ca]))
+export const needNoConfig: ReadonlySet<string> = new Set(["ca"])
 
 /** Command words by group, in the order of the help: what a line may start with. */
 export const commands: ReadonlyArray<{
@@ -62,10 +82,35 @@ export const commands: ReadonlyArray<{
     ]
   },
   {
+    title: "Nodes",
+    entries: [
+      ["node add <name> <address>...", "write a node into the config"],
+      ["node remove <name>", "take a node out of the config; it runs on"]
+    ]
+  },
+  {
+    title: "Definitions",
+    entries: [
+      ["service list", "the definitions in the folder, valid or not"],
+      ["service show <service>", "a service's definition"],
+      ["service check [<service>...]", "what is wrong with definitions; all by default"],
+      ["service new <service>", "write a definition to begin with"],
+      ["service edit <service>", "open a definition in $EDITOR and check it"]
+    ]
+  },
+  {
     title: "Account",
     entries: [
       ["login", "get a token from MCIAS and store it"],
-      ["whoami", "the account, its roles, and when the token expires"]
+      ["logout", "remove the stored token"],
+      ["whoami", "the account, its roles, the token's expiry"]
+    ]
+  },
+  {
+    title: "Setting up",
+    entries: [
+      ["ca init", "make a private CA, for those who have none"],
+      ["ca issue <name> -a ADDR", "a certificate and key for a server"]
     ]
   }
 ]

@@ -3,7 +3,9 @@ import { Cause, Effect, Either, Exit, type Layer, Option } from "effect"
 import { nearest } from "../domain/nearest.ts"
 import type { Agents } from "../services/Agents.ts"
 import { UsageError } from "../services/CliError.ts"
+import type { ConfigFile } from "../services/ConfigFile.ts"
 import type { Definitions } from "../services/Definitions.ts"
+import type { Editor } from "../services/Editor.ts"
 import type { Mcias } from "../services/Mcias.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
 import { painter, strip, tame } from "./ansi.ts"
@@ -11,13 +13,13 @@ import { globalNames, type Normalised, normalise } from "./argv.ts"
 import { type CliFailure, Exit as Code, type Report, report } from "./errors.ts"
 import { defaults, type GlobalOptions, Globals } from "./Globals.ts"
 import { commandHelp, groupHelp, rootHelp } from "./help.ts"
-import { paths, root } from "./root.ts"
+import { bare, needNoConfig, paths, root } from "./root.ts"
 import { BrokenPipe, Screen } from "./Screen.ts"
 import type { Settings } from "./Settings.ts"
 import { Several } from "./several.ts"
 
 /** What commands are made of; built only when one really runs, so that `--help` works without a config. */
-export type CliServices = Agents | Definitions | Mcias | Settings | TokenStore
+export type CliServices = Agents | ConfigFile | Definitions | Editor | Mcias | Settings | TokenStore
 
 export interface RunOptions<R> {
   readonly version: string
@@ -42,8 +44,9 @@ const commandOf = (args: ReadonlyArray<string>) =>
     const group = paths.get(first)
     if (group === undefined) return yield* usage(`unknown command ${first}${meant(first, paths.keys())}`)
     if (group.length === 0) return [first]
-    if (second === undefined) return yield* usage(`${first} needs one of: ${group.join(", ")}`)
-    if (!group.includes(second)) return yield* usage(`unknown command ${first} ${second}${meant(second, group)}`)
+    if (second === undefined) return yield* usage(`${first} needs one of: ${group.join(", ")}`, `mcp ${first} --help`)
+    if (!group.includes(second))
+      return yield* usage(`unknown command ${first} ${second}${meant(second, group)}`, `mcp ${first} --help`)
     return [first, second]
   })
 
@@ -108,10 +111,10 @@ const execute = <R>({ args, builtIn, globals }: Normalised, options: RunOptions<
     if (globals.rest !== undefined) {
       return yield* usage(`mcp ${command.join(" ")} takes nothing after --`, `mcp ${command.join(" ")} --help`)
     }
-    const run = root.pipe(
-      Command.provide(options.services(globals)),
-      Command.run({ name: "mcp", version: options.version, executable: "mcp" })
-    )
+    const about = { name: "mcp", version: options.version, executable: "mcp" }
+    const run = needNoConfig.has(first)
+      ? Command.run(bare, about)
+      : root.pipe(Command.provide(options.services(globals)), Command.run(about))
     // It prints its errors itself, in blocks and colours; ours are the same for all.
     yield* Effect.flatMap(Effect.console, (console) =>
       Effect.withConsole(run(["node", "mcp", ...args]), { ...console, error: () => Effect.void })

@@ -49,5 +49,11 @@ export const layer = (path: string): Layer.Layer<TokenStore> =>
       Effect.tryPromise({
         try: () => replace(path, `${Redacted.value(token)}\n`),
         catch: (error) => new TokenNotStored({ path, why: whyNot(error) })
-      })
+      }),
+    remove: Effect.tryPromise({ try: () => rm(path), catch: (error) => error }).pipe(
+      Effect.as(true),
+      Effect.catchAll((error) =>
+        isMissing(error) ? Effect.succeed(false) : Effect.fail(new TokenNotStored({ path, why: whyNot(error) }))
+      )
+    )
   })

@@ -1,8 +1,9 @@
-import { open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { basename, join } from "node:path"
 import { Effect, Layer, Option } from "effect"
 import { DefinitionNotSaved, DefinitionsUnreadable } from "../services/CliError.ts"
 import { type DefinitionFile, Definitions } from "../services/Definitions.ts"
+import { createFile, replaceFile } from "./atomicFile.ts"
 import { isMissing, whyNot } from "./fileError.ts"
 
 const SUFFIX = ".toml"
@@ -20,26 +21,11 @@ const open1 = (file: string) =>
     Effect.map((text): DefinitionFile => ({ service: basename(file, SUFFIX), file, text }))
   )
 
-/** Writes beside the file and renames; a link stays a link, and the mode stays. */
-const replace = async (file: string, text: string) => {
-  const target = await realpath(file)
-  const { mode } = await stat(target)
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`)
-  try {
-    const handle = await open(temporary, "wx", mode & 0o777)
-    try {
-      await handle.chmod(mode & 0o777)
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, target)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-}
+const write = (file: string, how: () => Promise<void>) =>
+  Effect.tryPromise({ try: how, catch: (error) => new DefinitionNotSaved({ file, why: whyNot(error) }) })
+
+/** Hidden, so that it is no definition; beside it, so that it is found where one looks. */
+const draftOf = (dir: string, service: string) => join(dir, `.${service}.edit${SUFFIX}`)
 
 /** `<dir>/<service>.toml`. A folder that is not there is an empty one. */
 export const layer = (dir: string): Layer.Layer<Definitions> =>
@@ -65,9 +51,25 @@ export const layer = (dir: string): Layer.Layer<Definitions> =>
         Effect.catchAll((failure) => (failure.missing ? Effect.succeedNone : Effect.fail(failure.error)))
       ),
     open: (file) => Effect.mapError(open1(file), (failure) => failure.error),
-    save: ({ file, text }) =>
-      Effect.tryPromise({
-        try: () => replace(file, text),
-        catch: (error) => new DefinitionNotSaved({ file, why: whyNot(error) })
+    save: ({ file, text }) => write(file, () => replaceFile(file, text)),
+    create: (service, text) => {
+      const file = join(dir, `${service}${SUFFIX}`)
+      const made = write(file, async () => {
+        await mkdir(dir, { recursive: true })
+        await createFile(file, text)
       })
+      return Effect.as(made, { service, file, text })
+    },
+    draft: (service) => {
+      const file = draftOf(dir, service)
+      return {
+        file,
+        read: attempt(file, () => readFile(file, "utf8")).pipe(
+          Effect.map(Option.some),
+          Effect.catchAll((failure) => (failure.missing ? Effect.succeedNone : Effect.fail(failure.error)))
+        ),
+        write: (text) => write(file, () => writeFile(file, text, { mode: 0o600 })),
+        discard: write(file, () => rm(file, { force: true }))
+      }
+    }
   })

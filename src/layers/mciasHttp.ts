@@ -25,7 +25,8 @@ export class Unanswered extends Data.TaggedError("Unanswered")<{
 
 const unanswered = (why: string, cause?: unknown) => new Unanswered({ why, limited: false, cause })
 
-const words: Readonly<Record<string, string>> = {
+/** Why there was no connection, by the error's code. */
+export const connectionWords: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection was cut",
   UND_ERR_SOCKET: "the connection was cut",
@@ -53,7 +54,7 @@ const words: Readonly<Record<string, string>> = {
 const noAnswer = (error: HttpClientError.HttpClientError): Unanswered => {
   const cause = error.cause
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined
-  const known = code === undefined ? undefined : words[code]
+  const known = code === undefined ? undefined : connectionWords[code]
   if (known !== undefined) return unanswered(known, cause)
   if (error._tag === "ResponseError") return unanswered("its answer could not be read", cause)
   return unanswered(cause instanceof Error ? cause.message : "the request failed", cause)

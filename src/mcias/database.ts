@@ -24,14 +24,18 @@ const migrate = (path: string) =>
     yield* sql`PRAGMA busy_timeout = 5000`
     yield* sql`PRAGMA synchronous = FULL`
     yield* sql`PRAGMA foreign_keys = ON`
-    const known = yield* sql`SELECT name FROM sqlite_master WHERE name = 'effect_sql_migrations'`
-    const [row] =
-      known.length === 0
-        ? []
-        : yield* sql<{ found: number | null }>`SELECT MAX(migration_id) AS found FROM effect_sql_migrations`
-    const found = row?.found ?? 0
+    const version = Effect.gen(function* () {
+      const known = yield* sql`SELECT name FROM sqlite_master WHERE name = 'effect_sql_migrations'`
+      if (known.length === 0) return 0
+      const [row] = yield* sql<{ found: number | null }>`SELECT MAX(migration_id) AS found FROM effect_sql_migrations`
+      return row?.found ?? 0
+    })
+    const found = yield* version
     if (found > schemaVersion) return yield* new StoreTooNew({ path, found, known: schemaVersion })
-    if (found < schemaVersion) yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
+    if (found === schemaVersion) return
+    yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
+    // The migrator leaves in silence when another process is at it.
+    if ((yield* version) < schemaVersion) yield* unavailable("opened")(new Error("another process is migrating: busy"))
   }).pipe(
     // A failing migration is a defect of the migrator's.
     Effect.catchAllCause((cause) => {

@@ -39,6 +39,7 @@ export const makeContainer = <E, R>(wanted: Wanted, record: (id: string) => Effe
     const runtime = yield* ContainerRuntime
     const registry = yield* Registry
     const { node } = yield* NodeInfo
+    yield* registry.setUnswept(deployment)
     const allocated = yield* allocatePorts(spec.name, component, deployment, wanted.preferred)
     const fresh = newContainer(spec, component, { ...wanted, node, registry: registry.id, allocated })
     if (fresh.network.to !== "host" && fresh.network.to !== "none") {
@@ -120,6 +121,16 @@ const wantedFrom = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
     } satisfies Wanted
   })
 
+/** Once a row names what was made there is nothing to sweep, unless there was before. */
+const sweptAfter = <A, E, R>(service: string, making: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const before = (yield* registry.unswept).includes(service)
+    const made = yield* making
+    if (!before) yield* registry.setSwept(service)
+    return made
+  })
+
 /** Runs the stored container of a component, made again when it is missing or its port is taken. Answers its id. */
 export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
   Effect.gen(function* () {
@@ -145,12 +156,17 @@ export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts) 
       if (Either.isRight(started)) return current.id
       if (started.left._tag !== "PortInUse" || routesToAllocate(component).length === 0) return yield* started.left
       const wanted = yield* wantedFrom(row, component, facts)
-      return yield* startOrRemake(wanted, current.id, recorded(wanted))
+      return yield* sweptAfter(row.service, startOrRemake(wanted, current.id, recorded(wanted)))
     }
     const wanted = yield* wantedFrom(row, component, facts)
-    if (current) yield* discard(current.id)
-    // The ports of the container that is gone are free for the one that takes its place.
-    else if (known?.containerId !== undefined) yield* registry.releasePorts(known.containerId)
-    const id = yield* makeContainer(wanted, recorded(wanted))
-    return yield* startOrRemake(wanted, id, recorded(wanted))
+    return yield* sweptAfter(
+      row.service,
+      Effect.gen(function* () {
+        if (current) yield* discard(current.id)
+        // The ports of the container that is gone are free for the one that takes its place.
+        else if (known?.containerId !== undefined) yield* registry.releasePorts(known.containerId)
+        const id = yield* makeContainer(wanted, recorded(wanted))
+        return yield* startOrRemake(wanted, id, recorded(wanted))
+      })
+    )
   }).pipe(Effect.annotateLogs({ container: containerName(row.service, component.name) }))

@@ -51,7 +51,7 @@ const diskFull: Explanation = {
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
   RuntimeUnavailable: () => ({
     reason: "RUNTIME_UNAVAILABLE",
-    nextStep: "see on the node whether podman answers: podman info"
+    nextStep: "see on the node whether podman answers (podman info), then try again"
   }),
   ContainerNotFound: (e) => ({
     reason: "CONTAINER_NOT_FOUND",
@@ -87,7 +87,10 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "COMPONENT_NOT_FOUND",
     nextStep: `mcp status ${e.service} shows its components`
   }),
-  ServiceBusy: () => ({ reason: "SERVICE_BUSY", nextStep: "wait until that is over, then try again" }),
+  ServiceBusy: () => ({
+    reason: "SERVICE_BUSY",
+    nextStep: "wait until that is over, then try again; mcp deploy --wait does both"
+  }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",
     nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`

@@ -105,7 +105,7 @@ const startOne = (row: ServiceRow, component: ComponentSpec) =>
     const fresh = facts.rows.get(component.name)?.specHash === specHash(component)
     const running = fresh && current?.state === "running"
     if (!running) {
-      const [stranger] = strangers(row.spec, [component], facts)
+      const [stranger] = strangers(row.spec, [component], facts, (name) => [name])
       if (stranger) return yield* stranger.error
       const container = yield* revive(row, component, facts)
       const allocated = allocatedTo(yield* registry.ports(row.service), container)

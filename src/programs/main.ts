@@ -15,6 +15,7 @@ export const reported = <A, E, R>(program: string, run: Effect.Effect<A, E, R>) 
     Effect.gen(function* () {
       if (Cause.isInterruptedOnly(cause)) return yield* Effect.interrupt
       const error = Cause.squash(cause)
+      if (error instanceof Told) return yield* Effect.fail(error)
       // @effect/cli has printed these itself.
       if (ValidationError.isValidationError(error)) return yield* Effect.fail(new Told(2))
       yield* Console.error(`${program}: ${error instanceof Error ? error.message : String(error)}`)

@@ -11,7 +11,10 @@ import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
+import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
+import * as HostTrialsHere from "../layers/HostTrialsHere.ts"
 import * as MciasIdentity from "../layers/MciasIdentity.ts"
+import * as NodeCertificates from "../layers/NodeCertificates.ts"
 import * as NodeHostPorts from "../layers/NodeHostPorts.ts"
 import * as NodeProber from "../layers/NodeProber.ts"
 import * as NoProxy from "../layers/NoProxy.ts"
@@ -96,10 +99,13 @@ const services = (config: AgentConfig, file: string) =>
     AgentState.Default
   )
 
-const run = Command.run(commands(main, logging), { name: "mcp-agent", version, executable: "mcp-agent" })
+const trials = ({ runtime: { socket } }: AgentConfig) =>
+  HostTrialsHere.layer({ socket: socket?.replace(/^unix:\/\//, "") })
+
+const run = Command.run(commands(main, logging, trials), { name: "mcp-agent", version, executable: "mcp-agent" })
 
 reported("mcp-agent", run(process.argv)).pipe(
-  Effect.provide(NodeContext.layer),
+  Effect.provide(Layer.mergeAll(NodeContext.layer, HostKeyFiles.layer, NodeCertificates.layer)),
   NodeRuntime.runMain({
     disableErrorReporting: true,
     disablePrettyLogger: true,

@@ -9,9 +9,13 @@ import * as NodeScreen from "../cli/NodeScreen.ts"
 import { runCli } from "../cli/run.ts"
 import { Settings } from "../cli/Settings.ts"
 import type { CliConfig } from "../domain/CliConfig.ts"
+import * as FileConfig from "../layers/FileConfig.ts"
 import * as FileTokenStore from "../layers/FileTokenStore.ts"
 import * as FolderDefinitions from "../layers/FolderDefinitions.ts"
 import * as GrpcAgents from "../layers/GrpcAgents.ts"
+import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
+import * as ProcessEditor from "../layers/ProcessEditor.ts"
+import { CertificateAuthority } from "../services/CertificateAuthority.ts"
 import { Mcias } from "../services/Mcias.ts"
 import { version } from "./version.ts"
 
@@ -35,12 +39,30 @@ const lazyMcias = (settings: CliConfig["mcias"]) =>
     })
   )
 
+/** Making certificates takes code that nothing else needs. */
+const lazyAuthority = Layer.effect(
+  CertificateAuthority,
+  Effect.gen(function* () {
+    const made = yield* Effect.promise(() => import("../layers/X509Authority.ts")).pipe(
+      Effect.flatMap(({ layer }) => Effect.provide(CertificateAuthority, layer)),
+      Effect.cached
+    )
+    return {
+      selfSigned: (authority) => Effect.flatMap(made, (x509) => x509.selfSigned(authority)),
+      inspect: (file, pair) => Effect.flatMap(made, (x509) => x509.inspect(file, pair)),
+      sign: (authority, server) => Effect.flatMap(made, (x509) => x509.sign(authority, server))
+    }
+  })
+)
+
 const services = (globals: GlobalOptions) =>
   Layer.unwrapEffect(
     Effect.map(readConfig(configPath(globals.config, process.env), process.env), ({ config, settings }) =>
       Layer.mergeAll(
         Layer.succeed(Settings, settings),
         FolderDefinitions.layer(config.services.dir),
+        ProcessEditor.layer(process.env),
+        FileConfig.layer(settings.configFile),
         lazyMcias(config.mcias),
         GrpcAgents.layer.pipe(Layer.provideMerge(FileTokenStore.layer(config.auth.tokenPath)))
       )
@@ -51,6 +73,7 @@ const debug = process.env.MCP_DEBUG === "1"
 const colour = !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
 runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
+  Effect.provide(Layer.mergeAll(lazyAuthority, HostKeyFiles.layer)),
   Effect.provide(Layer.mergeAll(NodeScreen.layer, NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
   Effect.provide(
     Layer.merge(

@@ -21,16 +21,20 @@ import {
 
 type Found = { readonly component: string; readonly error: ProgramError }
 
-/** What stands under a name that a deployment needs, and is not what the component's row names. */
+/** The names that a deployment needs: what it replaces is set aside under the second. */
+const bothNames = (name: string) => [name, previousName(name)]
+
+/** What stands under a name that is needed, and is not what the component's row names. */
 export const strangers = (
   spec: ServiceSpec,
   components: ReadonlyArray<ComponentSpec>,
-  facts: Facts
+  facts: Facts,
+  needed: (name: string) => ReadonlyArray<string> = bothNames
 ): ReadonlyArray<Found> => {
   const byName = new Map(facts.containers.map((container) => [container.containerName, container]))
   return components.flatMap(({ name: component }) => {
     const name = containerName(spec.name, component)
-    return [name, previousName(name)].flatMap((container) => {
+    return needed(name).flatMap((container) => {
       const there = byName.get(container)
       return there && there.id !== facts.current.get(component)?.id
         ? [{ component, error: new NameTaken({ service: spec.name, component, container }) }]

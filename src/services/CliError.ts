@@ -30,6 +30,24 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   }
 }
 
+export class ConfigNotSaved extends Schema.TaggedError<ConfigNotSaved>()("ConfigNotSaved", {
+  path: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `the config ${this.path} is as it was: ${this.why}`
+  }
+}
+
+export class NodeExists extends Schema.TaggedError<NodeExists>()("NodeExists", {
+  node: Schema.String,
+  configFile: Schema.String
+}) {
+  override get message() {
+    return `${this.configFile} has a node ${this.node} already`
+  }
+}
+
 export class NotLoggedIn extends Schema.TaggedError<NotLoggedIn>()("NotLoggedIn", {
   path: Schema.String
 }) {
@@ -104,6 +122,36 @@ export class DefinitionsInvalid extends Schema.TaggedError<DefinitionsInvalid>()
 }) {
   override get message() {
     return this.problems.join("\n")
+  }
+}
+
+export class EditorFailed extends Schema.TaggedError<EditorFailed>()("EditorFailed", {
+  editor: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `the editor ${this.editor} failed: ${this.why}`
+  }
+}
+
+/** An edit that ended without being saved; what was written lies in the draft. */
+export class EditNotSaved extends Schema.TaggedError<EditNotSaved>()("EditNotSaved", {
+  service: Schema.String,
+  why: Schema.String,
+  draft: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.why}; what you wrote is kept in ${this.draft}`
+  }
+}
+
+export class DefinitionExists extends Schema.TaggedError<DefinitionExists>()("DefinitionExists", {
+  service: Schema.String,
+  file: Schema.String
+}) {
+  override get message() {
+    return `there is a definition of ${this.service} already: ${this.file}`
   }
 }
 

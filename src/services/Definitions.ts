@@ -8,6 +8,14 @@ export interface DefinitionFile {
   readonly text: string
 }
 
+/** A definition under work: it stays when the work was cut off. */
+export interface Draft {
+  readonly file: string
+  readonly read: Effect.Effect<Option.Option<string>, DefinitionsUnreadable>
+  readonly write: (text: string) => Effect.Effect<void, DefinitionNotSaved>
+  readonly discard: Effect.Effect<void, DefinitionNotSaved>
+}
+
 /** The folder of service definitions. Texts only: what they mean is decided in the domain. */
 export class Definitions extends Context.Tag("mcp/Definitions")<
   Definitions,
@@ -19,5 +27,8 @@ export class Definitions extends Context.Tag("mcp/Definitions")<
     readonly open: (file: string) => Effect.Effect<DefinitionFile, DefinitionsUnreadable>
     /** Replaces the file's text at once, never half. */
     readonly save: (definition: DefinitionFile) => Effect.Effect<void, DefinitionNotSaved>
+    /** A new file of the folder; fails when there is one. */
+    readonly create: (service: string, text: string) => Effect.Effect<DefinitionFile, DefinitionNotSaved>
+    readonly draft: (service: string) => Draft
   }
 >() {}

@@ -133,6 +133,8 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly setDeploymentState: (deployment: string, state: DeploymentState, failure?: DeploymentFailure) => Write
     readonly setSwitched: (deployment: string) => Write
     readonly setSwept: (service: string) => Write
+    /** A container is about to be made again for a deployment that is over: what is cut off there is left over too. */
+    readonly setUnswept: (deployment: string) => Write
     readonly setLastError: (deployment: string, lastError: string) => Write
     /** One transaction: the deployment has succeeded, and these are the components now. */
     readonly commitDeployment: (

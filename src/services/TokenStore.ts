@@ -9,5 +9,7 @@ export class TokenStore extends Context.Tag("mcp/TokenStore")<
     /** Refuses a file that others can read: the token may be known to them already. */
     readonly read: Effect.Effect<Redacted.Redacted<string>, TokenError>
     readonly write: (token: Redacted.Redacted<string>) => Effect.Effect<void, TokenNotStored>
+    /** Whether there was one. */
+    readonly remove: Effect.Effect<boolean, TokenNotStored>
   }
 >() {}

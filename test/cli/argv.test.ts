@@ -113,9 +113,12 @@ describe("the command line", () => {
       const bogus = yield* mcp(["bogus", "--help"], world)
       assert.deepStrictEqual([bogus.code, bogus.out], [2, ""])
       const group = yield* mcp(["node", "bogus"], world)
-      assert.strictEqual(group.err, "mcp: unknown command node bogus\n  next: mcp --help\n")
+      assert.strictEqual(group.err, "mcp: unknown command node bogus\n  next: mcp node --help\n")
       const bare = yield* mcp(["node"], world)
-      assert.deepStrictEqual([bare.code, bare.err], [2, "mcp: node needs one of: list\n  next: mcp --help\n"])
+      assert.deepStrictEqual(
+        [bare.code, bare.err],
+        [2, "mcp: node needs one of: list, add, remove\n  next: mcp node --help\n"]
+      )
       const missing = yield* mcp(["stop"], world)
       assert.deepStrictEqual([missing.code, missing.out], [2, ""])
     })

@@ -320,7 +320,10 @@ describe("definitions", () => {
       const ran = yield* mcp(["deploy", "wbe"], { agents: { rift: refuse }, definitions: { web: toml("web") } })
       assert.deepStrictEqual(
         [ran.code, ran.err],
-        [2, "mcp: there is no definition /defs/wbe.toml; did you mean web?\n  next: write it, or name a file with -f\n"]
+        [
+          2,
+          "mcp: there is no definition /defs/wbe.toml; did you mean web?\n  next: mcp service new writes one; -f names a file elsewhere\n"
+        ]
       )
       const component = yield* mcp(["deploy", "web/apo"], {
         agents: { rift: refuse },

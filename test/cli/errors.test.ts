@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type CliFailure, nextStepOf, report, tags } from "../../src/cli/errors.ts"
 import { Code, codeName, RpcError } from "../../src/grpc/status.ts"
+import { CertificateUnusable } from "../../src/services/CertificateAuthority.ts"
 import * as Cli from "../../src/services/CliError.ts"
 import * as Identity from "../../src/services/IdentityError.ts"
+import * as Files from "../../src/services/KeyFiles.ts"
 import * as M from "../../src/services/Mcias.ts"
 import { agent, mcp } from "./support.ts"
 
@@ -23,6 +25,19 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   DefinitionsUnreadable: [new Cli.DefinitionsUnreadable({ path: "/d", why: "permission denied" }), 2],
   DefinitionNotSaved: [new Cli.DefinitionNotSaved({ file: "/d/web.toml", why: "the disk is full" }), 1],
   DefinitionsInvalid: [new Cli.DefinitionsInvalid({ problems: ["/d/web.toml:1:1: x"], files: 1 }), 2],
+  ConfigNotSaved: [new Cli.ConfigNotSaved({ path: "/c.toml", why: "the disk is full" }), 1],
+  NodeExists: [new Cli.NodeExists({ node: "rift", configFile: "/c.toml" }), 2],
+  DefinitionExists: [new Cli.DefinitionExists({ service: "web", file: "/d/web.toml" }), 2],
+  EditorFailed: [new Cli.EditorFailed({ editor: "vi", why: "it ended with 1" }), 1],
+  EditNotSaved: [
+    new Cli.EditNotSaved({
+      service: "web",
+      why: "it is not a valid definition",
+      draft: "/d/.web.edit.toml",
+      problems: []
+    }),
+    1
+  ],
   NoDefinition: [new Cli.NoDefinition({ service: "wbe", dir: "/d", nearest: "web" }), 2],
   ServiceUnknown: [new Cli.ServiceUnknown({ service: "wbe", nearest: "web", unasked: ["orion"] }), 1],
   ComponentUnknown: [new Cli.ComponentUnknown({ service: "web", component: "apo", known: ["api"], nearest: "api" }), 2],
@@ -51,7 +66,13 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   TokenMissing: [new Identity.TokenMissing(), 5],
   TokenInvalid: [new Identity.TokenInvalid({ why: "revoked" }), 5],
   TokenExpired: [new Identity.TokenExpired({ expiredAt: 0 }), 5],
-  MciasSettingsInvalid: [new Identity.MciasSettingsInvalid({ key: "ca_cert", why: "no such file" }), 2]
+  MciasSettingsInvalid: [new Identity.MciasSettingsInvalid({ key: "ca_cert", why: "no such file" }), 2],
+  CertificateUnusable: [new CertificateUnusable({ certificate: "/ca/ca.pem", why: "it has ended" }), 1],
+  FileTaken: [new Files.FileTaken({ file: "/ca/ca.key" }), 1],
+  FileNotWritten: [new Files.FileNotWritten({ file: "/ca/ca.key", why: "the disk is full" }), 1],
+  FileMissing: [new Files.FileMissing({ file: "/ca/ca.pem" }), 1],
+  FileUnreadable: [new Files.FileUnreadable({ file: "/ca/ca.pem", why: "permission denied" }), 1],
+  KeyExposed: [new Files.KeyExposed({ file: "/ca/ca.key", mode: "0644" }), 1]
 }
 
 describe("every error", () => {

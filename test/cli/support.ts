@@ -9,9 +9,13 @@ import { Screen } from "../../src/cli/Screen.ts"
 import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
+import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
+import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
-import { DefinitionNotSaved, NotLoggedIn } from "../../src/services/CliError.ts"
+import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
+import { ConfigFile } from "../../src/services/ConfigFile.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
+import { Editor } from "../../src/services/Editor.ts"
 import { Caller } from "../../src/services/Identity.ts"
 import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
@@ -73,12 +77,16 @@ export interface World {
   readonly agents?: Readonly<Record<string, AgentClient>>
   /** A map is used as it is, so that a test can change a file meanwhile. */
   readonly definitions?: Readonly<Record<string, string>> | Map<string, string>
-  /** Why no definition can be written. */
+  /** Why no definition and no config can be written. */
   readonly unwritable?: string
   readonly token?: string | undefined
+  /** The text of the config file; its nodes are those of `agents` all the same. */
+  readonly config?: string
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
   readonly columns?: number
+  /** What the editor does to the text, one a time that it is opened. */
+  readonly edits?: ReadonlyArray<((text: string) => string) | EditorFailed>
   readonly services?: RunOptions<never>["services"]
   readonly mcias?: Partial<Mcias["Type"]>
 }
@@ -90,10 +98,12 @@ export interface Ran {
   readonly json: unknown
   readonly files: ReadonlyMap<string, string>
   readonly token: string | undefined
+  readonly config: string
   readonly questions: ReadonlyArray<string>
 }
 
 export const DIR = "/defs"
+export const draftKey = (service: string) => `.${service}.edit`
 export const admin = new Caller({
   account: "5b0a",
   username: "admin",
@@ -114,7 +124,9 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
     const files = given instanceof Map ? given : new Map(Object.entries(given))
     const answers = [...(world.answers ?? [])]
     const questions: Array<string> = []
+    const edits = [...(world.edits ?? [])]
     let token = "token" in world ? world.token : "t0ken"
+    let config = world.config ?? ""
     let out = ""
     let err = ""
     const file = (service: string): DefinitionFile => ({
@@ -142,17 +154,53 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
         write: (value) =>
           Effect.sync(() => {
             token = Redacted.value(value)
-          })
+          }),
+        remove: Effect.sync(() => {
+          const there = token !== undefined
+          token = undefined
+          return there
+        })
       }),
       Layer.succeed(Definitions, {
         dir: DIR,
-        all: Effect.sync(() => [...files.keys()].sort().map(file)),
+        all: Effect.sync(() =>
+          [...files.keys()]
+            .filter((name) => !name.startsWith("."))
+            .sort()
+            .map(file)
+        ),
         find: (service) => Effect.sync(() => (files.has(service) ? Option.some(file(service)) : Option.none())),
         open: (path) => Effect.sync(() => ({ ...file(files.has(path) ? path : basename(path, ".toml")), file: path })),
         save: (d) =>
           world.unwritable === undefined
             ? Effect.sync(() => void files.set(d.service, d.text))
-            : new DefinitionNotSaved({ file: d.file, why: world.unwritable })
+            : new DefinitionNotSaved({ file: d.file, why: world.unwritable }),
+        create: (service, text) => Effect.sync(() => file(service)).pipe(Effect.tap(() => files.set(service, text))),
+        // Beside the others, under a name that no service has.
+        draft: (service) => ({
+          file: draftKey(service),
+          read: Effect.sync(() => Option.fromNullable(files.get(draftKey(service)))),
+          write: (text) => Effect.sync(() => void files.set(draftKey(service), text)),
+          discard: Effect.sync(() => void files.delete(draftKey(service)))
+        })
+      }),
+      Layer.succeed(ConfigFile, {
+        file: "/etc/mcp.toml",
+        read: Effect.sync(() => config),
+        save: (text) =>
+          world.unwritable === undefined
+            ? Effect.sync(() => {
+                config = text
+              })
+            : new ConfigNotSaved({ path: "/etc/mcp.toml", why: world.unwritable })
+      }),
+      Layer.succeed(Editor, {
+        edit: (path) =>
+          Effect.suspend(() => {
+            const made = edits.shift()
+            if (typeof made === "function") files.set(path, made(files.get(path) ?? ""))
+            return made instanceof EditorFailed ? made : Effect.void
+          })
       }),
       Layer.succeed(Mcias, {
         login: (c) => Effect.fail(new LoginRefused({ username: c.username })),
@@ -185,7 +233,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       colour: true,
       services: world.services ?? (() => services)
     }).pipe(
-      Effect.provide(screen),
+      Effect.provide(Layer.mergeAll(screen, X509Authority.layer, HostKeyFiles.layer)),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit
     )
@@ -198,6 +246,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       },
       files,
       token,
+      config,
       questions
     }
   })

@@ -4,7 +4,8 @@ import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { freePort, login, makeOn, type Node, start } from "../support/agent.ts"
+import { login, makeOn, type Node } from "../support/agent.ts"
+import { imageRegistry } from "../support/imageRegistry.ts"
 import { image, makeWith } from "../support/podman.ts"
 
 const mib = 1024 ** 2
@@ -17,17 +18,6 @@ cmd = ["sleep", "1000"]
 settle = "100ms"
 stop_timeout = "0s"
 `
-
-/** An image registry on loopback, which podman is told to speak plain HTTP with. */
-const imageRegistry = (node: Node) =>
-  Effect.gen(function* () {
-    const address = `127.0.0.1:${yield* freePort}`
-    const config = join(node.dir, "registry.yml")
-    const storage = { filesystem: { rootdirectory: join(node.dir, "registry") } }
-    writeFileSync(config, JSON.stringify({ version: 0.1, storage, http: { addr: address } }))
-    yield* Effect.tap(start("docker-registry", ["serve", config]), (daemon) => daemon.line("listening on"))
-    return address
-  })
 
 /** Fills podman's disk until so much is left. */
 const leave = (node: Node, bytes: number) =>
@@ -42,9 +32,6 @@ it.scopedLive("a full disk, found before or while pulling, is named, and the old
   Effect.gen(function* () {
     const node = yield* makeOn(makeWith({ storage: "400m" }))
     const address = yield* imageRegistry(node)
-    const conf = join(node.dir, "registries.conf")
-    writeFileSync(conf, `[[registry]]\nlocation = "${address}"\ninsecure = true\n`)
-    process.env.CONTAINERS_REGISTRIES_CONF = conf
     const large = `${address}/shop/large:2`
     // Random, so that nothing makes it smaller on its way.
     const blob = join(node.dir, "blob")

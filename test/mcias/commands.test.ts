@@ -54,12 +54,15 @@ describe("mcp-mcias", () => {
     })
   )
 
-  it.scopedLive("two inits at once agree on one key", () =>
+  it.scopedLive("four inits at once agree on one key", () =>
     Effect.gen(function* () {
       const dir = join(yield* tempDir, "mcias")
-      const both = yield* Effect.all([spawned(["init", "--dir", dir]), spawned(["init", "--dir", dir])], {
-        concurrency: 2
-      })
+      const both = yield* Effect.all(
+        Array.from({ length: 4 }, () => spawned(["init", "--dir", dir])),
+        {
+          concurrency: 4
+        }
+      )
       for (const ran of both) assert.strictEqual(ran.code, 0, ran.stderr)
       assert.strictEqual((yield* run(["account", "add", "bot", "--system", "--dir", dir])).code, 0)
       assert.match((yield* run(["token", "issue", "bot", "--dir", dir])).stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/)

@@ -6,9 +6,10 @@ import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { settle, unsettled } from "../../src/programs/boot.ts"
 import { deploy } from "../../src/programs/deploy.ts"
-import { undeploy } from "../../src/programs/lifecycle.ts"
+import { start, undeploy } from "../../src/programs/lifecycle.ts"
 import { rollback } from "../../src/programs/rollback.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { violations } from "../support/invariants.ts"
 import { Fuse, fused, wasKilled } from "./crashing.ts"
@@ -147,3 +148,36 @@ describe("an agent killed at any call of a deployment leaves the service wholly 
     )
   }
 })
+
+/** Kills the agent at `call` of a start whose container somebody removed; a new agent settles and starts once more. */
+const startRound = (call: number, after: boolean) =>
+  Effect.gen(function* () {
+    yield* images
+    const control = yield* FakeRuntimeControl
+    const fuse = yield* Fuse
+    const web = { service: "shop", component: "web" }
+    yield* newAgent(deployed(one("stop-first", "1")))
+    yield* (yield* ContainerRuntime).remove("shop-web")
+    yield* fuse.set(call, after)
+    const exit = yield* through(newAgent(start(web)))
+    yield* fuse.off
+    const at = `killed ${after ? "after" : "before"} call ${call}`
+    yield* newAgent(
+      Effect.gen(function* () {
+        for (const service of yield* unsettled) yield* through(settle(service))
+      })
+    )
+    assert.isTrue(Exit.isSuccess(yield* through(newAgent(start(web)))), at)
+    assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    return wasKilled(exit)
+  }).pipe(Effect.provide(fused(node())))
+
+it.effect("an agent killed while it makes a missing container again leaves nothing in the way of the next start", () =>
+  Effect.gen(function* () {
+    for (const after of [false, true]) {
+      let call = 1
+      while (yield* startRound(call, after)) call += 1
+      assert.isAbove(call, 5)
+    }
+  })
+)

@@ -136,6 +136,8 @@ export interface Node {
   readonly mcp: (...args: ReadonlyArray<string>) => Effect.Effect<Ran>
   /** The same with these lines of the config replaced: `{ token_path: "/other" }`. */
   readonly mcpWith: (values: Env, ...args: ReadonlyArray<string>) => Effect.Effect<Ran>
+  /** Starts `mcp` as the operator, to be followed, or ended half-way. */
+  readonly startMcp: (...args: ReadonlyArray<string>) => Effect.Effect<Daemon, never, Scope.Scope>
   readonly define: (service: string, toml: string) => string
   readonly startMcias: Effect.Effect<Daemon, never, Scope.Scope>
   readonly startAgent: Effect.Effect<Daemon, never, Scope.Scope>
@@ -217,10 +219,11 @@ ca_cert = "${own.ca_cert}"
       yield* mcias("account", "add", role, "--role", role, "--password-file", passwordFile)
     }
     let configs = 0
-    const mcpWith: Node["mcpWith"] = (own, ...args) => {
-      const config = file(`cli-${configs++}.toml`, cliConfig({ ...values, ...own }))
-      return run(join(dist, "mcp"), ["--config", config, ...args])
-    }
+    const withConfig = (own: Env, args: ReadonlyArray<string>) => [
+      ...["--config", file(`cli-${configs++}.toml`, cliConfig({ ...values, ...own }))],
+      ...args
+    ]
+    const mcpWith: Node["mcpWith"] = (own, ...args) => run(join(dist, "mcp"), withConfig(own, args))
     const agentWith = (config: string) =>
       start(join(dist, "mcp-agent"), ["--config", config], { PATH: `${podman.bin}:${process.env.PATH}` })
     return {
@@ -235,6 +238,7 @@ ca_cert = "${own.ca_cert}"
       token,
       mcp: (...args) => mcpWith({}, ...args),
       mcpWith,
+      startMcp: (...args) => Effect.suspend(() => start(join(dist, "mcp"), withConfig({}, args))),
       define: (service, toml) => file(`services/${service}.toml`, toml),
       startMcias: Effect.tap(
         start(join(dist, "mcp-mcias"), [

@@ -1,4 +1,4 @@
-import "./reflectMetadata.ts"
+import "../../src/layers/reflectMetadata.ts"
 
 import type { webcrypto } from "node:crypto"
 import { isIP } from "node:net"

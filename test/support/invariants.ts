@@ -25,6 +25,7 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
     for (const deployment of (yield* registry.unfinishedDeployments).filter((d) => d.service === service)) {
       found.push(`deployment ${deployment.id} is still ${deployment.state}`)
     }
+    if ((yield* registry.unswept).includes(service)) found.push("what acts left behind is not swept")
     if (stored?.undeploying) found.push("the service is still undeploying")
     if (stored === undefined && rows.length > 0) found.push("components without a service")
     for (const component of stored?.spec.components ?? []) {
@@ -48,11 +49,27 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
         found.push(`${name} is ${container.state}`)
       }
       if (row.desired === "stopped" && container.state === "running") found.push(`${name} runs, and should not`)
+      const fresh = row.specHash === specHash(component)
+      if (container.labels[Labels.generation] !== String(row.generation)) {
+        found.push(`${name} is generation ${container.labels[Labels.generation]} instead of ${row.generation}`)
+      }
+      if (row.desired === "running" && row.imageId !== undefined && container.imageId !== row.imageId) {
+        found.push(`${name} runs image ${container.imageId} instead of ${row.imageId}`)
+      }
+      if (component.network === undefined && fresh && !networks.includes(serviceNetwork(service))) {
+        found.push(`network ${serviceNetwork(service)} is lost`)
+      }
+      const mapped =
+        component.network === "host" || !fresh ? [] : ports.filter((row) => row.containerId === container.id)
+      for (const { port } of mapped) {
+        if (!container.ports.some((text) => text.startsWith(`127.0.0.1:${port}:`))) {
+          found.push(`${name} does not publish its port ${port}`)
+        }
+      }
       const held = ports.filter(({ containerId }) => containerId === container.id).length
       const wanted = routesToAllocate(component).length
       // A container of an older spec stays as it is while it is not to run.
-      if (held !== wanted && row.specHash === specHash(component))
-        found.push(`${name} has ${held} ports instead of ${wanted}`)
+      if (held !== wanted && fresh) found.push(`${name} has ${held} ports instead of ${wanted}`)
     }
     for (const container of own.filter(({ id }) => !rows.some((row) => row.containerId === id))) {
       found.push(`${container.containerName} (${container.id}) is left over`)

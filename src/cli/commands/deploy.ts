@@ -6,6 +6,7 @@ import { load, selection } from "../definitions.ts"
 import { deployOne } from "../deployOne.ts"
 import { type CliFailure, Exit } from "../errors.ts"
 import * as Json from "../json.ts"
+import { tellIfLeft } from "../leaving.ts"
 import { answer, warn } from "../output.ts"
 import { planAll } from "../planAll.ts"
 import * as Progress from "../progress.ts"
@@ -54,6 +55,11 @@ export const deploy = Command.make(
         const progress = yield* Progress.make(loaded.length > 1)
         return yield* Effect.forEach(loaded, (item) => deployOne(item, flags, progress), { concurrency: "unbounded" })
       })
+    ).pipe(
+      tellIfLeft(
+        "deploy",
+        loaded.map(({ node, spec }) => ({ service: spec.name, node }))
+      )
     )
     for (const text of new Set(results.flatMap((r) => r.view.warnings))) if (!known.has(text)) yield* warn(text)
     const services = results.map((r) => r.view)

@@ -18,7 +18,7 @@ const username = Options.text("username").pipe(
 const passwordFile = Options.text("password-file").pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription("a file that holds the password, for where nobody can type it")
+  Options.withDescription("a file that holds the password, for scripts")
 )
 const totp = Options.boolean("totp").pipe(Options.withDescription("ask for a TOTP code"))
 

@@ -10,6 +10,8 @@ import { type Look, look } from "../output.ts"
 import { overview, silentWord } from "../overview.ts"
 import { date, text } from "../rows.ts"
 import { table } from "../table.ts"
+import { add } from "./node/add.ts"
+import { remove } from "./node/remove.ts"
 
 const heading = ["NAME", "ROLE", "ADDRESS", "ARCH", "STATUS", "VERSION", "SERVICES", "LAST-SEEN"]
 
@@ -81,4 +83,7 @@ const list = Command.make(
   })
 ).pipe(Command.withDescription("The nodes of the config and how they are"))
 
-export const node = Command.make("node").pipe(Command.withDescription("Nodes"), Command.withSubcommands([list]))
+export const node = Command.make("node").pipe(
+  Command.withDescription("Nodes"),
+  Command.withSubcommands([list, add, remove])
+)

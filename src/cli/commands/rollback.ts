@@ -6,6 +6,7 @@ import type { CliFailure } from "../errors.ts"
 import { follow } from "../followDeploy.ts"
 import { editImages } from "../imageFile.ts"
 import * as Json from "../json.ts"
+import { tellIfLeft } from "../leaving.ts"
 import { locate } from "../locate.ts"
 import { answer, note, warn } from "../output.ts"
 import * as Progress from "../progress.ts"
@@ -71,7 +72,7 @@ export const rollback = Command.make(
           progress
         )
       })
-    )
+    ).pipe(tellIfLeft("rollback", [{ service, node }]))
     const target = yield* Ref.get(seen)
     for (const warning of new Set(view.warnings)) yield* warn(warning)
     const followed = yield* Effect.either(letFollow(service, target, view.state))

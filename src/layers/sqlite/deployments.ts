@@ -50,6 +50,7 @@ export const make = (sql: SqlClient.SqlClient) =>
                 WHERE deployment = ${deployment} AND component = ${component}`),
     setDeploymentState: (deployment, state, failure) => write(setState(sql, deployment, state, failure)),
     setSwitched: (deployment) => write(sql`UPDATE deployments SET switched = 1 WHERE id = ${deployment}`),
+    setUnswept: (id) => write(sql`UPDATE deployments SET swept = 0 WHERE id = ${id}`),
     setSwept: (service) =>
       write(sql`UPDATE deployments SET swept = 1 WHERE service = ${service} AND swept = 0
                 AND state IN ('succeeded', 'rolled_back')`),
