@@ -5,6 +5,7 @@ import { Account, Kind, Role } from "./Account.ts"
 import { unavailable, writing } from "./database.ts"
 import { AccountExists, StoreUnavailable } from "./Failure.ts"
 import { FAILURES, LOCK_MS, WINDOW_MS } from "./lockout.ts"
+import { endTokens } from "./TokenRecords.ts"
 
 /** An account with what it logs in by. */
 export interface Credential {
@@ -29,12 +30,16 @@ export class Accounts extends Context.Tag("mcias/Accounts")<
     readonly list: Effect.Effect<ReadonlyArray<Account>, StoreUnavailable>
     readonly byName: (username: string) => Effect.Effect<Option.Option<Credential>, StoreUnavailable>
     readonly byId: (id: string) => Effect.Effect<Option.Option<Account>, StoreUnavailable>
-    /** Ends a lock as well: whoever sets a password knows whose it is. */
+    /** Ends the account's tokens, and a lock: whoever sets a password knows whose it is. */
     readonly setPassword: (id: string, passwordHash: string) => Effect.Effect<void, StoreUnavailable>
-    /** Answers whether it was otherwise before. */
-    readonly setDisabled: (id: string, disabled: boolean) => Effect.Effect<boolean, StoreUnavailable>
-    /** Only when the roles are still those that the account has here. */
-    readonly replaceRoles: (account: Account, roles: ReadonlyArray<string>) => Effect.Effect<boolean, StoreUnavailable>
+    /** Ends the account's tokens; answers whether it was enabled. */
+    readonly disable: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether it was disabled. */
+    readonly enable: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether the account had it not. */
+    readonly giveRole: (id: string, role: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether the account had it; the last one stays. */
+    readonly takeRole: (id: string, role: string) => Effect.Effect<boolean, StoreUnavailable>
     /** Only when there is no second factor yet. */
     readonly enrolTotp: (id: string, secret: Redacted.Redacted<string>) => Effect.Effect<boolean, StoreUnavailable>
     /** Answers whether there was one. */
@@ -136,21 +141,29 @@ const make = Effect.gen(function* () {
     byId: (id) =>
       Effect.map(read(sql`SELECT * FROM accounts WHERE id = ${id}`), ([one]) => Option.fromNullable(one?.account)),
     setPassword: (id, passwordHash) =>
-      Effect.asVoid(
-        changed(sql`
+      Effect.gen(function* () {
+        yield* sql`
           UPDATE accounts SET password_hash = ${passwordHash}, failures = 0, failing_since = 0, locked_until = 0
-          WHERE id = ${id} RETURNING id`)
-      ),
-    setDisabled: (id, disabled) =>
-      Effect.flatMap(now, (now) =>
-        changed(sql`
-          UPDATE accounts SET disabled_at = ${disabled ? now : 0}
-          WHERE id = ${id} AND (disabled_at > 0) = ${disabled ? 0 : 1} RETURNING id`)
-      ),
-    replaceRoles: (account, roles) =>
+          WHERE id = ${id}`
+        yield* endTokens(sql, id)
+      }).pipe(writing(sql)),
+    disable: (id) =>
+      Effect.gen(function* () {
+        const disabled = yield* sql`
+          UPDATE accounts SET disabled_at = ${yield* now} WHERE id = ${id} AND disabled_at = 0 RETURNING id`
+        yield* endTokens(sql, id)
+        return disabled.length > 0
+      }).pipe(writing(sql)),
+    enable: (id) => changed(sql`UPDATE accounts SET disabled_at = 0 WHERE id = ${id} AND disabled_at > 0 RETURNING id`),
+    giveRole: (id, role) =>
       changed(sql`
-        UPDATE accounts SET roles = ${JSON.stringify(roles)}
-        WHERE id = ${account.id} AND roles = ${JSON.stringify(account.roles)} RETURNING id`),
+        UPDATE accounts SET roles = json_insert(roles, '$[#]', ${role})
+        WHERE id = ${id} AND ${role} NOT IN (SELECT value FROM json_each(roles)) RETURNING id`),
+    takeRole: (id, role) =>
+      changed(sql`
+        UPDATE accounts SET roles = (SELECT json_group_array(value) FROM json_each(roles) WHERE value <> ${role})
+        WHERE id = ${id} AND ${role} IN (SELECT value FROM json_each(roles)) AND json_array_length(roles) > 1
+        RETURNING id`),
     enrolTotp: (id, secret) =>
       changed(sql`
         UPDATE accounts SET totp_secret = ${Redacted.value(secret)}, totp_step = 0

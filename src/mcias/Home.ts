@@ -62,6 +62,8 @@ export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
       if (!fs.existsSync(key)) {
         const { privateKey } = generateKeyPairSync("ed25519")
         const draft = `${key}.${process.pid}.tmp`
+        // Of an init that was killed: in a container the process may have had the same id.
+        fs.rmSync(draft, { force: true })
         writeDurably(draft, pemOf(privateKey))
         try {
           // Not a rename: of two inits at once, the second must not replace the first one's key.
@@ -86,22 +88,29 @@ export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
     catch: (error) => new FileUnusable({ file: dir, why: reasonOf(error) })
   })
 
-/** Whether `init` has been run here. */
-export const check = (dir: string): Effect.Effect<void, NotInitialised> =>
-  fs.existsSync(databaseIn(dir)) && fs.existsSync(signingKeyIn(dir)) ? Effect.void : new NotInitialised({ dir })
+const refuseExposed = (file: string) => {
+  if ((fs.statSync(file).mode & 0o077) === 0) return
+  throw new FileUnusable({ file, why: "others can read it", next: `Run: chmod 600 ${file}` })
+}
+const unusable = (file: string) => (error: unknown) =>
+  error instanceof FileUnusable ? error : new FileUnusable({ file, why: reasonOf(error) })
+
+/** Whether `init` has been run here, and the database, which holds the secrets of second factors, is its owner's alone. */
+export const check = (dir: string): Effect.Effect<void, NotInitialised | FileUnusable> =>
+  fs.existsSync(databaseIn(dir)) && fs.existsSync(signingKeyIn(dir))
+    ? Effect.try({ try: () => refuseExposed(databaseIn(dir)), catch: unusable(databaseIn(dir)) })
+    : new NotInitialised({ dir })
 
 /** The signing key, refused when others can read it. */
 export const signingKey = (dir: string): Effect.Effect<KeyObject, FileUnusable> => {
   const file = signingKeyIn(dir)
   return Effect.try({
     try: () => {
-      if ((fs.statSync(file).mode & 0o077) !== 0) {
-        throw new FileUnusable({ file, why: "others can read it", next: `Run: chmod 600 ${file}` })
-      }
+      refuseExposed(file)
       const key = createPrivateKey(fs.readFileSync(file))
       if (key.asymmetricKeyType !== "ed25519") throw new Error("it is no Ed25519 key")
       return key
     },
-    catch: (error) => (error instanceof FileUnusable ? error : new FileUnusable({ file, why: reasonOf(error) }))
+    catch: unusable(file)
   })
 }

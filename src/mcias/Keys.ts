@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypt
 import { SqlClient } from "@effect/sql"
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { calculateJwkThumbprint } from "jose"
-import { unavailable, writing } from "./database.ts"
+import { unavailable } from "./database.ts"
 import type { FileUnusable, StoreUnavailable } from "./Failure.ts"
 import * as Home from "./Home.ts"
 import { LONGEST } from "./lifetimes.ts"
@@ -22,7 +22,6 @@ export interface SigningKey extends VerifyingKey {
 export interface ListedKey {
   readonly kid: string
   readonly createdAt: number
-  readonly retiredAt: number
   /** When it stops to verify; 0 when that is not set. */
   readonly endsAt: number
   readonly current: boolean
@@ -56,7 +55,6 @@ interface Row {
   readonly kid: string
   readonly x: string
   readonly created_at: number
-  readonly retired_at: number
   readonly ends_at: number
 }
 
@@ -98,7 +96,6 @@ const make = (dir: string) =>
         return (yield* rows).map((row) => ({
           kid: row.kid,
           createdAt: row.created_at,
-          retiredAt: row.retired_at,
           endsAt: row.ends_at,
           current: row.kid === kid
         }))
@@ -108,21 +105,24 @@ const make = (dir: string) =>
           yield* current
           const { privateKey } = generateKeyPairSync("ed25519")
           const next = yield* keyOf(privateKey)
-          // Known before it signs and the old one retired after: wherever this is cut off, every token has its key.
-          yield* record(next)
-          yield* Home.replaceSigningKey(dir, privateKey)
           const now = yield* Clock.currentTimeMillis
           const ends = atOnce ? now : now + Duration.toMillis(LONGEST)
           yield* Effect.gen(function* () {
+            yield* sql`INSERT INTO keys (kid, x, created_at) VALUES (${next.kid}, ${next.x}, ${now})`
             yield* sql`
-              UPDATE keys SET
-                retired_at = CASE retired_at WHEN 0 THEN ${now} ELSE retired_at END,
-                ends_at = CASE ends_at WHEN 0 THEN ${ends} ELSE MIN(ends_at, ${ends}) END
+              UPDATE keys SET ends_at = CASE ends_at WHEN 0 THEN ${ends} ELSE MIN(ends_at, ${ends}) END
               WHERE kid <> ${next.kid}`
-            if (!atOnce) return
-            yield* sql`UPDATE tokens SET ends_at = ${now} WHERE ends_at > ${now}`
-            yield* sql`UPDATE accounts SET unrecorded_until = 0`
-          }).pipe(writing(sql))
+            if (atOnce) {
+              yield* sql`UPDATE tokens SET ends_at = ${now} WHERE ends_at > ${now}`
+              yield* sql`UPDATE accounts SET unrecorded_until = 0`
+            }
+            // Last, and while others cannot write, so that rotations come one after the other. Cut off right after it,
+            // the new key signs already and the old ones go on until the next rotation.
+            yield* Home.replaceSigningKey(dir, privateKey)
+          }).pipe(
+            sql.withTransaction,
+            Effect.mapError((error) => (error._tag === "SqlError" ? unavailable("written")(error) : error))
+          )
           return next
         })
     })

@@ -16,7 +16,6 @@ export interface TokenRecord {
 }
 
 export interface Listed extends TokenRecord {
-  readonly username: string
   /** When it stops to count: at its expiry, or before by revocation or renewal. */
   readonly endsAt: number
 }
@@ -42,15 +41,21 @@ export class TokenRecords extends Context.Tag("mcias/TokenRecords")<
     readonly list: Effect.Effect<ReadonlyArray<Listed>, StoreUnavailable>
     /** Whether it counted until now; none when there is no such token. */
     readonly revoke: (jti: string) => Effect.Effect<Option.Option<boolean>, StoreUnavailable>
-    /** How many counted until now. */
-    readonly revokeAll: (accountId: string) => Effect.Effect<number, StoreUnavailable>
+    readonly revokeAll: (accountId: string) => Effect.Effect<void, StoreUnavailable>
   }
 >() {}
+
+/** Ends all tokens of an account, unrecorded ones too, within a transaction. */
+export const endTokens = (sql: SqlClient.SqlClient, accountId: string): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* sql`UPDATE accounts SET unrecorded_until = 0 WHERE id = ${accountId}`
+    yield* sql`UPDATE tokens SET ends_at = ${now} WHERE account_id = ${accountId} AND ends_at > ${now}`
+  })
 
 interface Row {
   readonly jti: string
   readonly account_id: string
-  readonly username: string
   readonly issued_at: number
   readonly expires_at: number
   readonly ends_at: number
@@ -112,14 +117,11 @@ const make = Effect.gen(function* () {
           AND NOT EXISTS (SELECT 1 FROM tokens WHERE jti = ${token.jti})`).pipe(
         Effect.map(([row]) => Option.fromNullable(row?.ends_at))
       ),
-    list: read(sql<Row>`
-      SELECT tokens.*, accounts.username FROM tokens JOIN accounts ON accounts.id = account_id
-      ORDER BY username, issued_at, jti`).pipe(
+    list: read(sql<Row>`SELECT * FROM tokens ORDER BY issued_at, jti`).pipe(
       Effect.map((rows) =>
         rows.map((row) => ({
           jti: row.jti,
           accountId: row.account_id,
-          username: row.username,
           issuedAt: row.issued_at,
           expiresAt: row.expires_at,
           endsAt: row.ends_at
@@ -135,14 +137,7 @@ const make = Effect.gen(function* () {
         const known = yield* sql`SELECT jti FROM tokens WHERE jti = ${jti}`
         return known.length > 0 ? Option.some(false) : Option.none()
       }).pipe(writing(sql)),
-    revokeAll: (accountId) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        yield* sql`UPDATE accounts SET unrecorded_until = 0 WHERE id = ${accountId}`
-        const ended = yield* sql`
-          UPDATE tokens SET ends_at = ${now} WHERE account_id = ${accountId} AND ends_at > ${now} RETURNING jti`
-        return ended.length
-      }).pipe(writing(sql))
+    revokeAll: (accountId) => writing(sql)(endTokens(sql, accountId))
   })
 })
 

@@ -68,25 +68,23 @@ export const make = (tokens: Tokens, mayPass: RateLimit) =>
       }))
     const health: Handler = () => Effect.succeed({ status: 200, body: { status: "ok" } })
 
-    const routes: Readonly<Record<string, { readonly method: string; readonly handle: Handler }>> = {
-      "/v1/auth/login": { method: "POST", handle: login },
-      "/v1/auth/renew": { method: "POST", handle: renew },
-      "/v1/token/validate": { method: "POST", handle: validate },
-      "/v1/keys/public": { method: "GET", handle: publicKey },
-      "/.well-known/jwks.json": { method: "GET", handle: publicKeys },
-      "/v1/health": { method: "GET", handle: health }
-    }
+    const routes: ReadonlyMap<string, Handler> = new Map([
+      ["POST /v1/auth/login", login],
+      ["POST /v1/auth/renew", renew],
+      ["POST /v1/token/validate", validate],
+      ["GET /v1/keys/public", publicKey],
+      ["GET /.well-known/jwks.json", publicKeys],
+      ["GET /v1/health", health]
+    ])
 
     const handle = (request: Request): Effect.Effect<Reply> =>
       Effect.gen(function* () {
-        const route = Object.hasOwn(routes, request.path) ? routes[request.path] : undefined
+        const route = routes.get(`${request.method} ${request.path}`)
         // A watchdog's question is never too much.
-        if (route?.handle !== health && !(yield* mayPass(request.peer))) {
+        if (route !== health && !(yield* mayPass(request.peer))) {
           return refusal(429, "too many requests", { "retry-after": "1" })
         }
-        if (route === undefined) return refusal(404, "no such path")
-        if (request.method !== route.method) return refusal(405, `use ${route.method}`, { allow: route.method })
-        return yield* route.handle(request)
+        return route === undefined ? refusal(404, "no such call") : yield* route(request)
       }).pipe(
         Effect.catchAll((error) =>
           "_tag" in error
@@ -102,8 +100,8 @@ export const make = (tokens: Tokens, mayPass: RateLimit) =>
       )
 
     return {
-      /** The path when there is a route for it: others may hold anything, a token even, and are not logged. */
-      routeOf: (path: string) => (Object.hasOwn(routes, path) ? path : "unknown"),
+      /** Calls that are none are not logged as they are: they may hold anything, a token even. */
+      isRoute: (method: string, path: string) => routes.has(`${method} ${path}`),
       handle
     }
   })

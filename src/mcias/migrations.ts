@@ -45,7 +45,6 @@ const second = Effect.gen(function* () {
       kid TEXT PRIMARY KEY,
       x TEXT NOT NULL,
       created_at BIGINT NOT NULL,
-      retired_at BIGINT NOT NULL DEFAULT 0,
       ends_at BIGINT NOT NULL DEFAULT 0
     )`
 })

@@ -18,7 +18,7 @@ export interface ServerSettings {
 }
 
 const readBody = (request: IncomingMessage): Effect.Effect<string, Reply> => {
-  const tooLarge = refusal(413, `the body is larger than ${MAX_BODY} bytes`, { connection: "close" })
+  const tooLarge = refusal(400, `the body is larger than ${MAX_BODY} bytes`, { connection: "close" })
   return Effect.async<string, Reply>((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
@@ -71,7 +71,7 @@ const respond = (api: Api, server: Server, request: IncomingMessage, response: S
       return Effect.logInfo("request").pipe(
         Effect.annotateLogs({
           method,
-          path: api.routeOf(path),
+          path: api.isRoute(method, path) ? path : "unknown",
           status: reply.status,
           duration_ms: Math.round(Duration.toMillis(duration)),
           peer,

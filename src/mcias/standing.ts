@@ -3,7 +3,7 @@ import type { Account } from "./Account.ts"
 import { Accounts } from "./Accounts.ts"
 import type { StoreUnavailable } from "./Failure.ts"
 import { lifetimeOf } from "./lifetimes.ts"
-import { TokenRecords } from "./TokenRecords.ts"
+import { type TokenRecord, TokenRecords } from "./TokenRecords.ts"
 import { type Claims, recordOf } from "./tokens.ts"
 
 export interface Standing {
@@ -15,6 +15,10 @@ export interface Standing {
   readonly endsAt: number
 }
 
+/** Whoever became an admin after the login has had an admin's time only. */
+export const expiryOf = (token: TokenRecord, account: Account): number =>
+  Math.min(token.expiresAt, token.issuedAt + Duration.toMillis(lifetimeOf(account)))
+
 /** What a token with a good signature is worth now; none when it is revoked or its account disabled. */
 export const standingOf = (
   claims: Claims
@@ -25,9 +29,7 @@ export const standingOf = (
     const end = yield* (yield* TokenRecords).endOf(record)
     if (Option.isNone(found) || Option.isNone(end) || found.value.disabledAt > 0) return Option.none()
     const account = found.value
-    // Whoever became an admin after the login has had an admin's time only.
-    const lifetime = Duration.toMillis(lifetimeOf(account))
-    const expiresAt = Math.min(record.expiresAt, record.issuedAt + lifetime)
+    const expiresAt = expiryOf(record, account)
     const endsAt = Math.min(expiresAt, end.value)
     if (endsAt <= (yield* Clock.currentTimeMillis)) return Option.none()
     return Option.some({ account, issuedAt: record.issuedAt, expiresAt, endsAt })

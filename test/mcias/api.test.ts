@@ -28,8 +28,8 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
   > = [
     ["health", "GET", "/v1/health", undefined, 200],
     ["health with a query", "GET", "/v1/health?x=1", undefined, 200],
-    ["health, posted", "POST", "/v1/health", "{}", 405],
-    ["login, got", "GET", "/v1/auth/login", undefined, 405],
+    ["health, posted", "POST", "/v1/health", "{}", 404],
+    ["login, got", "GET", "/v1/auth/login", undefined, 404],
     ["unknown path", "GET", "/", undefined, 404],
     ["unknown path below", "POST", "/v1/auth/login/x", "{}", 404],
     ["a property of Object", "GET", "/constructor", undefined, 404],
@@ -54,7 +54,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
     ["login, a number as password", "POST", "/v1/auth/login", json({ username: "alice", password: 1 }), 400],
     ["login, no password", "POST", "/v1/auth/login", json({ username: "alice" }), 400],
     ["a body of 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024 - 39)), 401],
-    ["a body beyond 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024)), 413],
+    ["a body beyond 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024)), 400],
     ["validate, no token", "POST", "/v1/token/validate", undefined, 401],
     ["validate, empty body", "POST", "/v1/token/validate", "{}", 401],
     ["validate, basic", "POST", "/v1/token/validate", undefined, 401, "Basic YTpi"],
@@ -64,7 +64,13 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
     ["validate, forged", "POST", "/v1/token/validate", undefined, 200, `Bearer ${forged}`],
     ["validate, forged in the body", "POST", "/v1/token/validate", json({ token: forged }), 200],
     ["validate, a number as token", "POST", "/v1/token/validate", json({ token: 1 }), 400],
-    ["validate, malformed JSON", "POST", "/v1/token/validate", "{", 400, `Bearer ${forged}`]
+    ["validate, malformed JSON", "POST", "/v1/token/validate", "{", 400, `Bearer ${forged}`],
+    ["renew, no token", "POST", "/v1/auth/renew", undefined, 401],
+    ["renew, no JWT", "POST", "/v1/auth/renew", undefined, 401, "Bearer nonsense"],
+    ["renew, a bad token", "POST", "/v1/auth/renew", undefined, 401, `Bearer ${forged}`],
+    ["renew, a number as token", "POST", "/v1/auth/renew", json({ token: 1 }), 400],
+    ["the public key", "GET", "/v1/keys/public", undefined, 200],
+    ["all public keys", "GET", "/.well-known/jwks.json", undefined, 200]
   ]
   for (const [what, method, path, body, status, authorization] of cases) {
     it.effect(`${what}: ${status}`, () =>
@@ -200,7 +206,7 @@ layer(serverLayer, { excludeTestServices: true })("any input", (it) => {
   it.effect("is answered and never with 500", () =>
     Effect.gen(function* () {
       const { send } = yield* TestServer
-      const path = fc.constantFrom("/v1/auth/login", "/v1/token/validate")
+      const path = fc.constantFrom("/v1/auth/login", "/v1/auth/renew", "/v1/token/validate")
       const body = fc.oneof(fc.string({ unit: "binary" }), fc.json(), fc.record({ token: fc.json() }).map(json))
       yield* Effect.promise(() =>
         fc.assert(

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Undici from "@effect/platform-node/Undici"
-import { Context, Effect, Layer, Logger, Redacted } from "effect"
+import { Clock, Context, Effect, Layer, Logger, Redacted } from "effect"
 import { Accounts } from "../../src/mcias/Accounts.ts"
 import * as Api from "../../src/mcias/api.ts"
 import * as Home from "../../src/mcias/Home.ts"
@@ -87,6 +87,13 @@ export class TestServer extends Context.Tag("test/MciasServer")<
 
 export const PASSWORD = "correct horse battery staple"
 
+/** Tests move the clock by years, which the look at the certificates every ten seconds must not follow. */
+const realPauses = (clock: Clock.Clock): Clock.Clock =>
+  Object.assign(Clock.make(), {
+    currentTimeMillis: clock.currentTimeMillis,
+    unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis()
+  })
+
 const makeServer = Effect.fnUntraced(function* (mayPass: RateLimit.RateLimit) {
   const dir = yield* tempDir
   const lines: Array<string> = []
@@ -108,7 +115,8 @@ const makeServer = Effect.fnUntraced(function* (mayPass: RateLimit.RateLimit) {
   const tokens = Tokens.make(keys, ISSUER)
   const api = yield* Effect.provide(Api.make(tokens, mayPass), context)
   const { port } = yield* serve(api, { address: { host: "127.0.0.1", port: 0 }, ...certificates }).pipe(
-    Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+    Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+    Effect.withClock(realPauses(yield* Effect.clock))
   )
   const url = `https://127.0.0.1:${port}`
   const ca = yield* Effect.promise(async () => (await import("node:fs/promises")).readFile(certificates.caCert, "utf8"))

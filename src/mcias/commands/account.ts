@@ -5,7 +5,6 @@ import { Accounts } from "../Accounts.ts"
 import { WrongUsage } from "../Failure.ts"
 import * as PasswordInput from "../passwordInput.ts"
 import * as Passwords from "../passwords.ts"
-import { TokenRecords } from "../TokenRecords.ts"
 import { account, dir, find, findPerson, json, table, utc, withStore } from "./shared.ts"
 
 const passwordFile = Options.text("password-file").pipe(
@@ -86,23 +85,16 @@ const list = Command.make(
   })
 ).pipe(Command.withDescription("List the accounts"))
 
-const tokensEnded = (count: number) => {
-  if (count === 0) return "it had no tokens"
-  return count === 1 ? "its one token counts no more" : `its ${count} tokens count no more`
-}
-
 const password = Command.make(
   "password",
   { account, dir, passwordFile, passwordStdin },
   Effect.fn("mcias.account.password")(function* ({ account, dir, passwordFile, passwordStdin }) {
-    const ended = yield* Effect.gen(function* () {
+    yield* Effect.gen(function* () {
       const { account: found } = yield* findPerson(account, "password")
       const password = yield* PasswordInput.read({ file: passwordFile, stdin: passwordStdin })
       yield* (yield* Accounts).setPassword(found.id, yield* Passwords.hash(password))
-      // After it: a login with the old password cannot come in between.
-      return yield* (yield* TokenRecords).revokeAll(found.id)
     }).pipe(withStore(dir))
-    yield* Console.log(`changed the password of ${account}; ${tokensEnded(ended)}`)
+    yield* Console.log(`changed the password of ${account}; its tokens count no more`)
   })
 ).pipe(Command.withDescription("Set a new password, end a lock, and revoke the account's tokens"))
 
@@ -110,12 +102,11 @@ const disable = Command.make(
   "disable",
   { account, dir },
   Effect.fn("mcias.account.disable")(function* ({ account, dir }) {
-    const [changed, ended] = yield* Effect.gen(function* () {
+    const disabled = yield* Effect.gen(function* () {
       const { account: found } = yield* find(account)
-      const changed = yield* (yield* Accounts).setDisabled(found.id, true)
-      return [changed, yield* (yield* TokenRecords).revokeAll(found.id)] as const
+      return yield* (yield* Accounts).disable(found.id)
     }).pipe(withStore(dir))
-    yield* Console.log(changed ? `disabled ${account}; ${tokensEnded(ended)}` : `${account} is disabled already`)
+    yield* Console.log(disabled ? `disabled ${account}; its tokens count no more` : `${account} is disabled already`)
   })
 ).pipe(Command.withDescription("Refuse an account's logins and revoke its tokens"))
 
@@ -123,12 +114,12 @@ const enable = Command.make(
   "enable",
   { account, dir },
   Effect.fn("mcias.account.enable")(function* ({ account, dir }) {
-    const [changed, { kind }] = yield* Effect.gen(function* () {
+    const [enabled, kind] = yield* Effect.gen(function* () {
       const { account: found } = yield* find(account)
-      return [yield* (yield* Accounts).setDisabled(found.id, false), found] as const
+      return [yield* (yield* Accounts).enable(found.id), found.kind] as const
     }).pipe(withStore(dir))
     const next = kind === "human" ? "log in again" : `get a new token: mcp-mcias token issue ${account} --dir ${dir}`
-    yield* Console.log(changed ? `enabled ${account}; it has to ${next}` : `${account} is enabled already`)
+    yield* Console.log(enabled ? `enabled ${account}; it has to ${next}` : `${account} is enabled already`)
   })
 ).pipe(Command.withDescription("Let a disabled account log in again"))
 

@@ -1,8 +1,10 @@
 import { Args, Command, Options } from "@effect/cli"
 import { Clock, Console, Effect, Option, Redacted } from "effect"
 import { Username } from "../Account.ts"
+import { Accounts } from "../Accounts.ts"
 import { AccountDisabled, NotASystemAccount, TokenUnknown, WrongUsage } from "../Failure.ts"
 import * as Home from "../Home.ts"
+import { expiryOf } from "../standing.ts"
 import { TokenRecords } from "../TokenRecords.ts"
 import { account, dir, find, json, table, tokens, utc, withStore } from "./shared.ts"
 
@@ -41,12 +43,17 @@ const list = Command.make(
   { account: ofAccount, dir, json },
   Effect.fn("mcias.token.list")(function* ({ account, dir, json }) {
     const all = yield* Effect.gen(function* () {
-      if (Option.isSome(account)) yield* find(account.value)
-      return yield* (yield* TokenRecords).list
+      const owners = Option.isSome(account) ? [(yield* find(account.value)).account] : yield* (yield* Accounts).list
+      const records = yield* (yield* TokenRecords).list
+      return owners.flatMap((owner) =>
+        records
+          .filter((one) => one.accountId === owner.id)
+          .map((one) => ({ ...one, username: owner.username, endsAt: Math.min(one.endsAt, expiryOf(one, owner)) }))
+      )
     }).pipe(withStore(dir))
     const now = yield* Clock.currentTimeMillis
     const rows = all
-      .filter((one) => one.endsAt > now && (Option.isNone(account) || one.username === account.value))
+      .filter((one) => one.endsAt > now)
       .map((one) => ({
         jti: one.jti,
         username: one.username,
@@ -73,8 +80,8 @@ const revoke = Command.make(
     const done = yield* Effect.gen(function* () {
       const records = yield* TokenRecords
       if (Option.isSome(account)) {
-        const count = yield* records.revokeAll((yield* find(account.value)).account.id)
-        return `revoked ${count} ${count === 1 ? "token" : "tokens"} of ${account.value}`
+        yield* records.revokeAll((yield* find(account.value)).account.id)
+        return `revoked the tokens of ${account.value}`
       }
       const jti = Option.getOrElse(id, () => "")
       const counted = Option.getOrUndefined(yield* records.revoke(jti))
