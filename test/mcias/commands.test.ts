@@ -5,7 +5,7 @@ import { assert, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe } from "vitest"
-import { bundle, type Ran, run as runFile, runHere, start as startFile } from "./program.ts"
+import { bundle, failsWith, run as runFile, runHere, start as startFile } from "./program.ts"
 import { certificatesIn, client, tempDir } from "./server.ts"
 
 let program: Awaited<ReturnType<typeof bundle>>
@@ -21,14 +21,6 @@ const spawned = (args: ReadonlyArray<string>) => Effect.promise(() => runFile(pr
 const start = (args: ReadonlyArray<string>) => Effect.promise(() => startFile(program.file, args))
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
 const password = "correct horse battery staple"
-
-/** One line on standard error, without a stack, that says what failed. */
-const failsWith = (ran: Ran, code: number, message: RegExp) => {
-  assert.strictEqual(ran.code, code, ran.stderr)
-  assert.match(ran.stderr, message)
-  assert.match(ran.stderr, /^mcp-mcias: .+\n$/)
-  assert.strictEqual(ran.stdout, "")
-}
 
 const initialised = Effect.gen(function* () {
   const dir = join(yield* tempDir, "mcias")

@@ -94,8 +94,9 @@ const realPauses = (clock: Clock.Clock): Clock.Clock =>
     unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis()
   })
 
-const makeServer = Effect.fnUntraced(function* (mayPass: RateLimit.RateLimit) {
+const makeServer = Effect.fnUntraced(function* (mayPass: RateLimit.RateLimit, before?: (dir: string) => void) {
   const dir = yield* tempDir
+  before?.(dir)
   const lines: Array<string> = []
   const logger = Logger.map(Logger.jsonLogger, (line) => {
     lines.push(line)
@@ -138,6 +139,13 @@ export const layer = Layer.scoped(
   TestServer,
   makeServer(() => Effect.succeed(true))
 )
+
+/** On what was in its folder before. */
+export const layerAfter = (before: (dir: string) => void) =>
+  Layer.scoped(
+    TestServer,
+    makeServer(() => Effect.succeed(true), before)
+  )
 
 export const limitedLayer = Layer.scoped(
   TestServer,
