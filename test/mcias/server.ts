@@ -52,10 +52,10 @@ export interface Answer {
 }
 
 /** An HTTP client that trusts one authority. */
-export const client = (url: string, ca: string) =>
+export const client = (url: string, ca: string, localAddress?: string) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new Undici.Agent({ connect: { ca } })),
+      Effect.sync(() => new Undici.Agent({ connect: { ca }, ...(localAddress === undefined ? {} : { localAddress }) })),
       (agent) => Effect.promise(() => agent.destroy())
     ),
     (agent) =>
