@@ -32,6 +32,15 @@ const begin = (args: ReadonlyArray<string>) => {
   return { child, ended }
 }
 
+const someEnded = (commands: ReadonlyArray<ReturnType<typeof begin>>, some: number) =>
+  new Promise<void>((resolve) => {
+    let ended = 0
+    const count = () => {
+      if (ended++ >= some) resolve()
+    }
+    count()
+    for (const one of commands) one.ended.then(count)
+  })
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe("kill -9", () => {
@@ -134,10 +143,9 @@ describe("kill -9", () => {
               ])
               const commands = [add, rotate, password]
               const clientsDone = Promise.allSettled([steady(), steady(), steady(), withCode()])
-              // Somewhere in the time that the commands take, now before and now after the first of them has ended.
-              yield* Effect.promise(() =>
-                Promise.race([pause(300 + random() * 1500), Promise.all(commands.map((one) => one.ended))])
-              )
+              // They take about the same time: when the first has ended, or the second, the others are near their writes.
+              yield* Effect.promise(() => someEnded(commands, round % 4))
+              yield* Effect.promise(() => pause(random() * (round % 4 === 0 ? 1000 : 60)))
               killed = true
               for (const { child } of commands) child.kill("SIGKILL")
               yield* Effect.promise(() => server.end("SIGKILL"))
@@ -192,7 +200,7 @@ describe("kill -9", () => {
         assert.isAbove(answers, ROUNDS)
         assert.isAbove(cutOff, 0)
       }),
-    120_000
+    ROUNDS * 30_000
   )
 
   it.scopedLive("four rotations at once leave one key that signs and retire the others", () =>
