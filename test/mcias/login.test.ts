@@ -100,7 +100,7 @@ describe("too many refused logins", () => {
   it.effect("lock an account for 15 minutes, and the answer does not tell", () =>
     served(
       Effect.gen(function* () {
-        const { log } = yield* TestServer
+        const { accounts, log } = yield* TestServer
         const token = tokenIn(yield* login("alice"))
         const refusals = yield* wrong("alice", 10)
         const locked = yield* login("alice")
@@ -109,9 +109,10 @@ describe("too many refused logins", () => {
         assert.strictEqual(yield* status("root"), 200)
         // Tokens that are out go on.
         assert.isTrue(yield* isValid(token))
-        // More refusals do not make it longer.
+        // More refusals do not make it longer, nor do those that were under way when it was locked.
         yield* TestClock.adjust("14 minutes")
         yield* wrong("alice", 12)
+        yield* Effect.replicateEffect(accounts.countFailure(yield* idOf("alice")), 12)
         yield* TestClock.adjust("59 seconds")
         assert.strictEqual(yield* status("alice"), 401)
         yield* TestClock.adjust("1 seconds")
@@ -147,6 +148,26 @@ describe("too many refused logins", () => {
         // Whether the right one came in among the first ten is chance; afterwards the account is locked either way.
         yield* wrong("alice", through === 1 ? 10 : 0)
         assert.strictEqual(yield* status("alice"), 401)
+      })
+    )
+  )
+
+  it.effect("and being disabled end a login that is under way", () =>
+    served(
+      Effect.gen(function* () {
+        const { accounts, records, tokens } = yield* TestServer
+        const { account, passwordHash = "" } = yield* Effect.flatten(accounts.byName("alice"))
+        const admit = Effect.flatMap(tokens.issue(account), ({ record }) =>
+          records.admit(record, { passwordHash, totpStep: undefined })
+        )
+        assert.isTrue(yield* admit)
+        yield* Effect.replicateEffect(accounts.countFailure(account.id), 10)
+        assert.isFalse(yield* admit)
+        yield* accounts.unlock(account.id)
+        yield* accounts.disable(account.id)
+        assert.isFalse(yield* admit)
+        yield* accounts.enable(account.id)
+        assert.isTrue(yield* admit)
       })
     )
   )
