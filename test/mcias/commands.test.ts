@@ -46,6 +46,16 @@ describe("mcp-mcias", () => {
     })
   )
 
+  it.scopedLive("init goes on where one of the same process id was killed, as happens in containers", () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir
+      writeFileSync(join(dir, `signing-key.pem.${process.pid}.tmp`), "half a k")
+      assert.strictEqual((yield* runHere(["init", "--dir", dir])).code, 0)
+      assert.notInclude(readdirSync(dir).join(), ".tmp")
+      assert.strictEqual((yield* runHere(["key", "list", "--dir", dir])).code, 0)
+    })
+  )
+
   it.scopedLive("four inits at once agree on one key", () =>
     Effect.gen(function* () {
       const dir = join(yield* tempDir, "mcias")

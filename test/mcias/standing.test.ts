@@ -1,4 +1,6 @@
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import { Effect, TestClock } from "effect"
 import { decodeJwt, decodeProtectedHeader } from "jose"
 import { errorIn, isValid, login, renew, send, tokenIn, validate } from "./asking.ts"
@@ -211,6 +213,24 @@ describe("a new signing key", () => {
         yield* TestClock.adjust("1 days")
         assert.isFalse(yield* isValid(agent))
         assert.deepStrictEqual(yield* published, [next.kid])
+      })
+    )
+  )
+
+  it.effect("is not there when the database does not take it", () =>
+    served(
+      Effect.gen(function* () {
+        const { dir, keys } = yield* TestServer
+        const { kid } = yield* keys.current
+        const token = tokenIn(yield* login("alice"))
+        const db = new Database(join(dir, "mcias.db"))
+        db.exec("CREATE TRIGGER full BEFORE UPDATE ON keys BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+        db.close()
+        const error = yield* Effect.flip(keys.rotate({ atOnce: true }))
+        assert.strictEqual(error.message, "the identity database could not be written: the disk is full")
+        assert.strictEqual((yield* keys.current).kid, kid)
+        assert.strictEqual((yield* keys.list).length, 1)
+        assert.isTrue(yield* isValid(token))
       })
     )
   )
