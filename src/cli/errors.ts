@@ -168,11 +168,18 @@ const by: { readonly [T in Tag]: By<T> } = {
   }),
   Declined: (e) => failed(e.message),
   ExitWith: (e) => ({ exitCode: e.exitCode, line: undefined }),
-  LoginRefused: (e) => notAllowed(e.message, "try again, or have the account unlocked"),
-  LoginForbidden: (e) => notAllowed(e.message, "ask for the account to be allowed in MCIAS"),
+  LoginRefused: (e) =>
+    notAllowed(
+      e.message,
+      e.withCode
+        ? "try again with the next code, or have the account unlocked"
+        : "try again, or have the account unlocked"
+    ),
+  LoginForbidden: (e) => notAllowed(e.message, "ask for the account to be enabled or allowed in MCIAS"),
   TotpRequired: (e) => notAllowed(e.message, "mcp login --totp"),
   MciasUnavailable: (e) =>
     failed(e.message, "check that MCIAS is up, and [mcias] server_url and ca_cert in the config"),
+  MciasBusy: (e) => failed(e.message, "try again in a moment"),
   TokenMissing: (e) => notAllowed(e.message, "mcp login"),
   TokenInvalid: (e) => notAllowed(e.message, "mcp login"),
   TokenExpired: (e) => notAllowed(e.message, "mcp login"),

@@ -1,15 +1,17 @@
 import { HttpClient } from "@effect/platform"
 import { Effect, Layer, Redacted } from "effect"
 import type { MciasSettingsInvalid } from "../services/IdentityError.ts"
-import { Mcias, MciasUnavailable } from "../services/Mcias.ts"
+import { Mcias, MciasBusy, MciasUnavailable } from "../services/Mcias.ts"
 import * as MciasHttp from "./mciasHttp.ts"
 import { callerOf, inspect } from "./mciasToken.ts"
 
 const make = (settings: MciasHttp.MciasSettings) =>
   Effect.gen(function* () {
     const client = yield* HttpClient.HttpClient
-    const unavailable = (error: MciasHttp.Unanswered) =>
-      new MciasUnavailable({ server: settings.serverUrl, why: error.why, cause: error.cause })
+    const unavailable = (error: MciasHttp.Unanswered): Effect.Effect<never, MciasBusy | MciasUnavailable> =>
+      error.limited
+        ? new MciasBusy({ server: settings.serverUrl })
+        : new MciasUnavailable({ server: settings.serverUrl, why: error.why, cause: error.cause })
     return Mcias.of({
       login: (credentials) =>
         MciasHttp.login(client, settings, credentials).pipe(

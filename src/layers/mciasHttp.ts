@@ -176,7 +176,9 @@ export const login = (client: HttpClient.HttpClient, settings: MciasSettings, cr
         const error = yield* errorOf(response)
         // How the real server says that a code is missing is not known, only that it says so apart.
         if (credentials.totp === undefined && /totp/i.test(error)) return yield* new TotpRequired({ username })
-        if (response.status === 401) return yield* new LoginRefused({ username })
+        if (response.status === 401) {
+          return yield* new LoginRefused({ username, withCode: credentials.totp !== undefined })
+        }
         if (response.status === 403) return yield* new LoginForbidden({ username, why: error || "MCIAS's policy" })
         return yield* unanswered(`it answered 400${error === "" ? "" : ` (${error})`}`)
       })

@@ -20,6 +20,15 @@ export class Account extends Schema.Class<Account>("mcias/Account")({
   username: Username,
   kind: Kind,
   roles: Schema.Array(Role),
-  /** Milliseconds since the epoch. */
-  createdAt: Schema.Number
+  /** Milliseconds since the epoch, like all times here; 0 is never. */
+  createdAt: Schema.Number,
+  disabledAt: Schema.Number,
+  lockedUntil: Schema.Number,
+  /** Whether a login needs a second factor. */
+  totp: Schema.Boolean
 }) {}
+
+export const stateOf = (account: Account, now: number): "active" | "locked" | "disabled" => {
+  if (account.disabledAt > 0) return "disabled"
+  return account.lockedUntil > now ? "locked" : "active"
+}

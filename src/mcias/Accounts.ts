@@ -1,16 +1,17 @@
 import { randomUUID } from "node:crypto"
-import { Migrator, SqlClient, type SqlError } from "@effect/sql"
-import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Clock, Context, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { SqlClient, type SqlError } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Account, Kind, Role } from "./Account.ts"
-import { AccountExists, reasonOf, StoreTooNew, StoreUnavailable } from "./Failure.ts"
-import { databaseIn } from "./Home.ts"
-import { migrations, schemaVersion } from "./migrations.ts"
+import { unavailable, writing } from "./database.ts"
+import { AccountExists, StoreUnavailable } from "./Failure.ts"
+import { FAILURES, LOCK_MS, WINDOW_MS } from "./lockout.ts"
+import { endTokens } from "./TokenRecords.ts"
 
 /** An account with what it logs in by. */
 export interface Credential {
   readonly account: Account
   readonly passwordHash: string | undefined
+  readonly totpSecret: Redacted.Redacted<string> | undefined
 }
 
 /** Who there is. Every call reads the database, so that another process's changes count at once. */
@@ -29,11 +30,26 @@ export class Accounts extends Context.Tag("mcias/Accounts")<
     readonly list: Effect.Effect<ReadonlyArray<Account>, StoreUnavailable>
     readonly byName: (username: string) => Effect.Effect<Option.Option<Credential>, StoreUnavailable>
     readonly byId: (id: string) => Effect.Effect<Option.Option<Account>, StoreUnavailable>
+    /** Ends the account's tokens, and a lock: whoever sets a password knows whose it is. */
+    readonly setPassword: (id: string, passwordHash: string) => Effect.Effect<void, StoreUnavailable>
+    /** Ends the account's tokens; answers whether it was enabled. */
+    readonly disable: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether it was disabled. */
+    readonly enable: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether the account had it not. */
+    readonly giveRole: (id: string, role: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether the account had it; the last one stays. */
+    readonly takeRole: (id: string, role: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Only when there is no second factor yet. */
+    readonly enrolTotp: (id: string, secret: Redacted.Redacted<string>) => Effect.Effect<boolean, StoreUnavailable>
+    /** Answers whether there was one. */
+    readonly removeTotp: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Counts a refused login; answers whether that locked the account. */
+    readonly countFailure: (id: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Ends the lock and forgets the failures; answers whether it was locked. */
+    readonly unlock: (id: string) => Effect.Effect<boolean, StoreUnavailable>
   }
 >() {}
-
-const unavailable = (operation: string) => (error: unknown) =>
-  new StoreUnavailable({ operation, why: reasonOf(error), cause: error })
 
 const Row = Schema.Struct({
   id: Schema.String,
@@ -41,7 +57,10 @@ const Row = Schema.Struct({
   kind: Kind,
   roles: Schema.parseJson(Schema.Array(Role)),
   password_hash: Schema.NullOr(Schema.String),
-  created_at: Schema.Number
+  created_at: Schema.Number,
+  disabled_at: Schema.Number,
+  locked_until: Schema.Number,
+  totp_secret: Schema.NullOr(Schema.Redacted(Schema.String))
 })
 
 const credentialOf = (row: typeof Row.Type): Credential => ({
@@ -50,18 +69,35 @@ const credentialOf = (row: typeof Row.Type): Credential => ({
     username: row.username,
     kind: row.kind,
     roles: row.roles,
-    createdAt: row.created_at
+    createdAt: row.created_at,
+    disabledAt: row.disabled_at,
+    lockedUntil: row.locked_until,
+    totp: row.totp_secret !== null
   }),
-  passwordHash: row.password_hash ?? undefined
+  passwordHash: row.password_hash ?? undefined,
+  totpSecret: row.totp_secret ?? undefined
 })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const now = Clock.currentTimeMillis
   const read = (query: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>) =>
     query.pipe(
-      Effect.flatMap(Schema.decodeUnknown(Schema.Array(Row))),
-      Effect.map((rows) => rows.map(credentialOf)),
-      Effect.mapError(unavailable("read"))
+      Effect.mapError(unavailable("read")),
+      Effect.flatMap((rows) =>
+        // Without the ParseError: it shows the row, and with it the secrets.
+        Effect.mapError(
+          Schema.decodeUnknown(Schema.Array(Row))(rows),
+          () => new StoreUnavailable({ operation: "read", why: "an account in it makes no sense" })
+        )
+      ),
+      Effect.map((rows) => rows.map(credentialOf))
+    )
+  /** Whether a statement with RETURNING changed a row. */
+  const changed = (query: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>) =>
+    query.pipe(
+      Effect.map((rows) => rows.length > 0),
+      Effect.mapError(unavailable("written"))
     )
   const issuer = sql<{ value: string }>`SELECT value FROM meta WHERE key = 'issuer'`.pipe(
     Effect.map((rows) => rows[0]?.value),
@@ -81,69 +117,81 @@ const make = Effect.gen(function* () {
       ),
     add: ({ username, kind, roles, passwordHash }) =>
       Effect.gen(function* () {
+        const createdAt = yield* now
+        const id = randomUUID()
         const account = new Account({
-          id: randomUUID(),
+          id,
           username,
           kind,
           roles,
-          createdAt: yield* Clock.currentTimeMillis
+          createdAt,
+          disabledAt: 0,
+          lockedUntil: 0,
+          totp: false
         })
-        const added = yield* sql`INSERT INTO accounts (id, username, kind, roles, password_hash, created_at)
-          VALUES (${account.id}, ${username}, ${kind}, ${JSON.stringify(roles)}, ${passwordHash ?? null},
-            ${account.createdAt})
-          ON CONFLICT (username) DO NOTHING RETURNING id`.pipe(Effect.mapError(unavailable("written")))
-        return added.length === 0 ? yield* new AccountExists({ account: username }) : account
+        const added = yield* changed(sql`
+          INSERT INTO accounts (id, username, kind, roles, password_hash, created_at)
+          VALUES (${id}, ${username}, ${kind}, ${JSON.stringify(roles)}, ${passwordHash ?? null}, ${createdAt})
+          ON CONFLICT (username) DO NOTHING RETURNING id`)
+        return added ? account : yield* new AccountExists({ account: username })
       }),
     list: Effect.map(read(sql`SELECT * FROM accounts ORDER BY username`), (all) => all.map((one) => one.account)),
     byName: (username) =>
       Effect.map(read(sql`SELECT * FROM accounts WHERE username = ${username}`), ([one]) => Option.fromNullable(one)),
     byId: (id) =>
-      Effect.map(read(sql`SELECT * FROM accounts WHERE id = ${id}`), ([one]) => Option.fromNullable(one?.account))
+      Effect.map(read(sql`SELECT * FROM accounts WHERE id = ${id}`), ([one]) => Option.fromNullable(one?.account)),
+    setPassword: (id, passwordHash) =>
+      Effect.gen(function* () {
+        yield* sql`
+          UPDATE accounts SET password_hash = ${passwordHash}, failures = 0, failing_since = 0, locked_until = 0
+          WHERE id = ${id}`
+        yield* endTokens(sql, id)
+      }).pipe(writing(sql)),
+    disable: (id) =>
+      Effect.gen(function* () {
+        const disabled = yield* sql`
+          UPDATE accounts SET disabled_at = ${yield* now} WHERE id = ${id} AND disabled_at = 0 RETURNING id`
+        yield* endTokens(sql, id)
+        return disabled.length > 0
+      }).pipe(writing(sql)),
+    enable: (id) => changed(sql`UPDATE accounts SET disabled_at = 0 WHERE id = ${id} AND disabled_at > 0 RETURNING id`),
+    giveRole: (id, role) =>
+      changed(sql`
+        UPDATE accounts SET roles = json_insert(roles, '$[#]', ${role})
+        WHERE id = ${id} AND ${role} NOT IN (SELECT value FROM json_each(roles)) RETURNING id`),
+    takeRole: (id, role) =>
+      changed(sql`
+        UPDATE accounts SET roles = (SELECT json_group_array(value) FROM json_each(roles) WHERE value <> ${role})
+        WHERE id = ${id} AND ${role} IN (SELECT value FROM json_each(roles)) AND json_array_length(roles) > 1
+        RETURNING id`),
+    enrolTotp: (id, secret) =>
+      changed(sql`
+        UPDATE accounts SET totp_secret = ${Redacted.value(secret)}, totp_step = 0
+        WHERE id = ${id} AND totp_secret IS NULL RETURNING id`),
+    removeTotp: (id) =>
+      changed(sql`UPDATE accounts SET totp_secret = NULL WHERE id = ${id} AND totp_secret IS NOT NULL RETURNING id`),
+    countFailure: (id) =>
+      Effect.gen(function* () {
+        const at = yield* now
+        const anew = sql`failing_since <= ${at - WINDOW_MS}`
+        yield* sql`
+          UPDATE accounts SET
+            failures = CASE WHEN ${anew} THEN 1 ELSE failures + 1 END,
+            failing_since = CASE WHEN ${anew} THEN ${at} ELSE failing_since END
+          WHERE id = ${id} AND locked_until <= ${at}`
+        const locked = yield* sql`
+          UPDATE accounts SET locked_until = ${at + LOCK_MS}, failures = 0, failing_since = 0
+          WHERE id = ${id} AND failures >= ${FAILURES} RETURNING id`
+        return locked.length > 0
+      }).pipe(writing(sql)),
+    unlock: (id) =>
+      Effect.gen(function* () {
+        const locked = yield* sql`
+          UPDATE accounts SET locked_until = 0 WHERE id = ${id} AND locked_until > ${yield* now} RETURNING id`
+        yield* sql`UPDATE accounts SET failures = 0, failing_since = 0 WHERE id = ${id}`
+        return locked.length > 0
+      }).pipe(writing(sql))
   })
 })
 
-/** Migrates only what is behind, so that a command beside a running server takes no write lock for it. */
-const migrate = (path: string) =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    yield* sql`PRAGMA busy_timeout = 5000`
-    yield* sql`PRAGMA synchronous = FULL`
-    yield* sql`PRAGMA foreign_keys = ON`
-    const version = Effect.gen(function* () {
-      const known = yield* sql`SELECT name FROM sqlite_master WHERE name = 'effect_sql_migrations'`
-      if (known.length === 0) return 0
-      const [row] = yield* sql<{ found: number | null }>`SELECT MAX(migration_id) AS found FROM effect_sql_migrations`
-      return row?.found ?? 0
-    })
-    const found = yield* version
-    if (found > schemaVersion) return yield* new StoreTooNew({ path, found, known: schemaVersion })
-    if (found === schemaVersion) return
-    yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
-    // The migrator leaves in silence when another process is at it.
-    if ((yield* version) < schemaVersion) yield* unavailable("opened")(new Error("another process is migrating: busy"))
-  }).pipe(
-    // A failing migration is a defect of the migrator's.
-    Effect.catchAllCause((cause) => {
-      const error = Cause.squash(cause)
-      return Effect.fail(error instanceof StoreTooNew ? error : unavailable("opened")(error))
-    })
-  )
-
-// Two processes that open a new database at once get in each other's way, past SQLite's own waiting.
-const whileBusy = Schedule.spaced("50 millis").pipe(
-  Schedule.intersect(Schedule.recurs(40)),
-  Schedule.whileInput((error: StoreTooNew | StoreUnavailable) => /locked|busy|already running/i.test(error.message))
-)
-
-/** The database in `dir`; several processes may have it open. */
-export const layer = (dir: string): Layer.Layer<Accounts, StoreTooNew | StoreUnavailable> => {
-  const path = databaseIn(dir)
-  // The client opens the file while the layer is built and throws what SQLite says: a file that is no database, say.
-  const client = SqliteClient.layer({ filename: path }).pipe(
-    Layer.catchAllCause((cause) => Layer.fail(unavailable("opened")(Cause.squash(cause))))
-  )
-  return Layer.effect(Accounts, make).pipe(
-    Layer.provide(Layer.effectDiscard(Effect.retry(migrate(path), whileBusy))),
-    Layer.provide(Layer.retry(client, whileBusy))
-  )
-}
+export const layer: Layer.Layer<Accounts, never, SqlClient.SqlClient> = Layer.effect(Accounts, make)

@@ -28,6 +28,45 @@ export class NotASystemAccount extends Schema.TaggedError<NotASystemAccount>()("
   }
 }
 
+/** Programs have no password, roles or second factor. */
+export class NotAPerson extends Schema.TaggedError<NotAPerson>()("NotAPerson", {
+  account: Schema.String,
+  what: Schema.String
+}) {
+  override get message() {
+    return `${this.account} is a system account and has no ${this.what}. It gets tokens by: mcp-mcias token issue ${this.account} --dir DIR`
+  }
+}
+
+export class AccountDisabled extends Schema.TaggedError<AccountDisabled>()("AccountDisabled", {
+  account: Schema.String
+}) {
+  override get message() {
+    return `cannot issue a token to ${this.account}: the account is disabled. Enable it with: mcp-mcias account enable ${this.account} --dir DIR`
+  }
+}
+
+export class LastRole extends Schema.TaggedError<LastRole>()("LastRole", {
+  account: Schema.String,
+  role: Schema.String
+}) {
+  override get message() {
+    return `cannot take ${this.role} from ${this.account}: a person keeps at least one role. Give another first (mcp-mcias role set), or disable the account (mcp-mcias account disable)`
+  }
+}
+
+export class TotpEnrolled extends Schema.TaggedError<TotpEnrolled>()("TotpEnrolled", { account: Schema.String }) {
+  override get message() {
+    return `${this.account} has a second factor already, whose secret is not shown again. For a new one, remove it first: mcp-mcias totp remove ${this.account} --dir DIR`
+  }
+}
+
+export class TokenUnknown extends Schema.TaggedError<TokenUnknown>()("TokenUnknown", { jti: Schema.String }) {
+  override get message() {
+    return `there is no token with the id ${this.jti}. See: mcp-mcias token list --dir DIR`
+  }
+}
+
 export class PasswordRefused extends Schema.TaggedError<PasswordRefused>()("PasswordRefused", { why: Schema.String }) {
   override get message() {
     return `cannot use the password: ${this.why}`
@@ -91,6 +130,11 @@ export type Failure =
   | AccountExists
   | AccountUnknown
   | NotASystemAccount
+  | NotAPerson
+  | AccountDisabled
+  | LastRole
+  | TotpEnrolled
+  | TokenUnknown
   | PasswordRefused
   | WrongUsage
   | FileUnusable

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { Effect } from "effect"
 import { FileUnusable, NotInitialised, reasonOf } from "./Failure.ts"
 
@@ -37,12 +37,18 @@ export const writePrivate = (file: string, text: string): Effect.Effect<void, Fi
       try {
         writeDurably(draft, text)
         fs.renameSync(draft, file)
+        syncFolder(dirname(file))
       } finally {
         fs.rmSync(draft, { force: true })
       }
     },
     catch: (error) => new FileUnusable({ file, why: reasonOf(error) })
   })
+
+const pemOf = (key: KeyObject) => key.export({ type: "pkcs8", format: "pem" }).toString()
+
+export const replaceSigningKey = (dir: string, key: KeyObject): Effect.Effect<void, FileUnusable> =>
+  writePrivate(signingKeyIn(dir), pemOf(key))
 
 /** Makes what is missing of folder, key and empty database file; says whether anything was. Never touches what is there. */
 export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
@@ -56,7 +62,9 @@ export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
       if (!fs.existsSync(key)) {
         const { privateKey } = generateKeyPairSync("ed25519")
         const draft = `${key}.${process.pid}.tmp`
-        writeDurably(draft, privateKey.export({ type: "pkcs8", format: "pem" }).toString())
+        // Of an init that was killed: in a container the process may have had the same id.
+        fs.rmSync(draft, { force: true })
+        writeDurably(draft, pemOf(privateKey))
         try {
           // Not a rename: of two inits at once, the second must not replace the first one's key.
           fs.linkSync(draft, key)
@@ -80,22 +88,29 @@ export const prepare = (dir: string): Effect.Effect<boolean, FileUnusable> =>
     catch: (error) => new FileUnusable({ file: dir, why: reasonOf(error) })
   })
 
-/** Whether `init` has been run here. */
-export const check = (dir: string): Effect.Effect<void, NotInitialised> =>
-  fs.existsSync(databaseIn(dir)) && fs.existsSync(signingKeyIn(dir)) ? Effect.void : new NotInitialised({ dir })
+const refuseExposed = (file: string) => {
+  if ((fs.statSync(file).mode & 0o077) === 0) return
+  throw new FileUnusable({ file, why: "others can read it", next: `Run: chmod 600 ${file}` })
+}
+const unusable = (file: string) => (error: unknown) =>
+  error instanceof FileUnusable ? error : new FileUnusable({ file, why: reasonOf(error) })
+
+/** Whether `init` has been run here, and the database, which holds the secrets of second factors, is its owner's alone. */
+export const check = (dir: string): Effect.Effect<void, NotInitialised | FileUnusable> =>
+  fs.existsSync(databaseIn(dir)) && fs.existsSync(signingKeyIn(dir))
+    ? Effect.try({ try: () => refuseExposed(databaseIn(dir)), catch: unusable(databaseIn(dir)) })
+    : new NotInitialised({ dir })
 
 /** The signing key, refused when others can read it. */
 export const signingKey = (dir: string): Effect.Effect<KeyObject, FileUnusable> => {
   const file = signingKeyIn(dir)
   return Effect.try({
     try: () => {
-      if ((fs.statSync(file).mode & 0o077) !== 0) {
-        throw new FileUnusable({ file, why: "others can read it", next: `Run: chmod 600 ${file}` })
-      }
+      refuseExposed(file)
       const key = createPrivateKey(fs.readFileSync(file))
       if (key.asymmetricKeyType !== "ed25519") throw new Error("it is no Ed25519 key")
       return key
     },
-    catch: (error) => (error instanceof FileUnusable ? error : new FileUnusable({ file, why: reasonOf(error) }))
+    catch: unusable(file)
   })
 }

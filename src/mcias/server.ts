@@ -4,8 +4,9 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer, type Server } from "node:https"
 import { Duration, Effect, FiberSet, Schedule, type Scope } from "effect"
 import * as Address from "./address.ts"
-import { type Api, type Reply, refusal } from "./api.ts"
+import type { Api } from "./api.ts"
 import { CannotListen, FileUnusable, reasonOf } from "./Failure.ts"
+import { type Reply, refusal } from "./reply.ts"
 
 const MAX_BODY = 64 * 1024
 const GRACE_MS = 5_000
@@ -17,7 +18,7 @@ export interface ServerSettings {
 }
 
 const readBody = (request: IncomingMessage): Effect.Effect<string, Reply> => {
-  const tooLarge = refusal(413, `the body is larger than ${MAX_BODY} bytes`, { connection: "close" })
+  const tooLarge = refusal(400, `the body is larger than ${MAX_BODY} bytes`, { connection: "close" })
   return Effect.async<string, Reply>((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
@@ -61,17 +62,19 @@ const respond = (api: Api, server: Server, request: IncomingMessage, response: S
   // The query is left out everywhere, the log included.
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/"
   const method = request.method ?? "GET"
-  return api.handle({ method, path, authorization: request.headers.authorization, body: readBody(request) }).pipe(
+  const peer = request.socket.remoteAddress ?? "gone"
+  const authorization = request.headers.authorization
+  return api.handle({ method, path, authorization, peer, body: readBody(request) }).pipe(
     Effect.timed,
     Effect.flatMap(([duration, reply]) => {
       answer(response, reply, !server.listening)
       return Effect.logInfo("request").pipe(
         Effect.annotateLogs({
           method,
-          path: api.routeOf(path),
+          path: api.isRoute(method, path) ? path : "unknown",
           status: reply.status,
           duration_ms: Math.round(Duration.toMillis(duration)),
-          peer: request.socket.remoteAddress ?? "gone",
+          peer,
           ...(reply.account === undefined ? {} : { account: reply.account })
         })
       )

@@ -1,16 +1,17 @@
-import { createPublicKey, type KeyObject, randomUUID } from "node:crypto"
-import { Clock, Duration, Effect, type Option, Redacted, Schema } from "effect"
-import { jwtVerify, SignJWT } from "jose"
+import { randomUUID } from "node:crypto"
+import { Clock, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { decodeProtectedHeader, jwtVerify, SignJWT } from "jose"
 import type { Account } from "./Account.ts"
-
-const lifetimeOf = (account: Account): Duration.Duration => {
-  if (account.kind === "system") return Duration.days(365)
-  return account.roles.includes("admin") ? Duration.hours(8) : Duration.days(30)
-}
+import type { FileUnusable, StoreUnavailable } from "./Failure.ts"
+import type { Keys } from "./Keys.ts"
+import { lifetimeOf } from "./lifetimes.ts"
+import type { TokenRecord } from "./TokenRecords.ts"
 
 export interface Issued {
   readonly token: Redacted.Redacted<string>
   readonly expiresAt: Date
+  /** It counts once this is in the database. */
+  readonly record: TokenRecord
 }
 
 const Claims = Schema.Struct({
@@ -19,6 +20,14 @@ const Claims = Schema.Struct({
   iat: Schema.Number,
   exp: Schema.Number,
   jti: Schema.NonEmptyString
+})
+export type Claims = typeof Claims.Type
+
+export const recordOf = ({ exp, iat, jti, sub }: Claims): TokenRecord => ({
+  jti,
+  accountId: sub,
+  issuedAt: iat * 1000,
+  expiresAt: exp * 1000
 })
 
 /** A JWT's form alone: three parts, the first two being JSON objects. */
@@ -36,35 +45,43 @@ export const isWellFormed = (token: string): boolean => {
 }
 
 /** Signs and checks tokens: exactly the claims sub, roles, iss, iat, exp and jti. */
-export const make = (key: KeyObject, issuer: string) => {
-  const publicKey = createPublicKey(key)
-  return {
-    issue: (account: Account): Effect.Effect<Issued> =>
-      Effect.gen(function* () {
-        const iat = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const exp = iat + Duration.toSeconds(lifetimeOf(account))
-        const token = yield* Effect.promise(() =>
-          new SignJWT({ roles: [...account.roles] })
-            .setProtectedHeader({ alg: "EdDSA", typ: "JWT" })
-            .setSubject(account.id)
-            .setIssuer(issuer)
-            .setIssuedAt(iat)
-            .setExpirationTime(exp)
-            .setJti(randomUUID())
-            .sign(key)
+export const make = (keys: Pick<Keys["Type"], "current" | "verifying">, issuer: string) => ({
+  issue: (account: Account): Effect.Effect<Issued, FileUnusable | StoreUnavailable> =>
+    Effect.gen(function* () {
+      const { kid, privateKey } = yield* keys.current
+      const iat = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+      const exp = iat + Duration.toSeconds(lifetimeOf(account))
+      const jti = randomUUID()
+      const token = yield* Effect.promise(() =>
+        new SignJWT({ roles: [...account.roles] })
+          .setProtectedHeader({ alg: "EdDSA", typ: "JWT", kid })
+          .setSubject(account.id)
+          .setIssuer(issuer)
+          .setIssuedAt(iat)
+          .setExpirationTime(exp)
+          .setJti(jti)
+          .sign(privateKey)
+      )
+      const record = recordOf({ sub: account.id, roles: account.roles, iat, exp, jti })
+      return { token: Redacted.make(token), expiresAt: new Date(record.expiresAt), record }
+    }),
+  /** The claims of a token that one of the keys signed and that has not expired. Whether it counts is not told here. */
+  verify: (token: Redacted.Redacted<string>): Effect.Effect<Option.Option<Claims>, FileUnusable | StoreUnavailable> =>
+    Effect.gen(function* () {
+      const candidates = yield* keys.verifying
+      const currentDate = new Date(yield* Clock.currentTimeMillis)
+      const value = Redacted.value(token)
+      const header = Option.getOrUndefined(yield* Effect.option(Effect.try(() => decodeProtectedHeader(value))))
+      if (header === undefined) return Option.none()
+      // Tokens of before there was more than one key name none.
+      for (const key of candidates.filter(({ kid }) => header.kid === undefined || header.kid === kid)) {
+        const verified = yield* Effect.option(
+          Effect.tryPromise(() => jwtVerify(value, key.publicKey, { issuer, algorithms: ["EdDSA"], currentDate }))
         )
-        return { token: Redacted.make(token), expiresAt: new Date(exp * 1000) }
-      }),
-    /** The claims of a token that this key signed and that has not expired. */
-    verify: (token: Redacted.Redacted<string>): Effect.Effect<Option.Option<typeof Claims.Type>> =>
-      Effect.gen(function* () {
-        const currentDate = new Date(yield* Clock.currentTimeMillis)
-        const { payload } = yield* Effect.tryPromise(() =>
-          jwtVerify(Redacted.value(token), publicKey, { issuer, algorithms: ["EdDSA"], currentDate })
-        )
-        return yield* Schema.decodeUnknown(Claims)(payload)
-      }).pipe(Effect.option)
-  }
-}
+        if (Option.isSome(verified)) return Schema.decodeUnknownOption(Claims)(verified.value.payload)
+      }
+      return Option.none()
+    })
+})
 
 export type Tokens = ReturnType<typeof make>

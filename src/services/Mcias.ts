@@ -2,12 +2,15 @@ import { Context, type Effect, type Redacted, Schema } from "effect"
 import type { Caller } from "./Identity.ts"
 import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "./IdentityError.ts"
 
-/** Wrong name or password, or a locked account: MCIAS does not say which. */
+/** Wrong name, password or code, or a locked account: MCIAS does not say which. */
 export class LoginRefused extends Schema.TaggedError<LoginRefused>()("LoginRefused", {
-  username: Schema.String
+  username: Schema.String,
+  /** Whether a TOTP code was sent. */
+  withCode: Schema.Boolean
 }) {
   override get message() {
-    return `MCIAS refused the login of ${this.username}: wrong name or password, or the account is locked`
+    const wrong = this.withCode ? "wrong name, password or TOTP code (each works once)" : "wrong name or password"
+    return `MCIAS refused the login of ${this.username}: ${wrong}, or the account is locked`
   }
 }
 
@@ -40,7 +43,14 @@ export class MciasUnavailable extends Schema.TaggedError<MciasUnavailable>()("Mc
   }
 }
 
-export type LoginError = LoginRefused | LoginForbidden | TotpRequired | MciasUnavailable
+/** It said 429 until we gave up. */
+export class MciasBusy extends Schema.TaggedError<MciasBusy>()("MciasBusy", { server: Schema.String }) {
+  override get message() {
+    return `MCIAS at ${this.server} gets too many requests from this address`
+  }
+}
+
+export type LoginError = LoginRefused | LoginForbidden | TotpRequired | MciasUnavailable | MciasBusy
 
 export interface Credentials {
   readonly username: string
@@ -61,6 +71,9 @@ export class Mcias extends Context.Tag("mcp/Mcias")<
     readonly login: (credentials: Credentials) => Effect.Effect<Login, LoginError | MciasSettingsInvalid>
     readonly validate: (
       token: Redacted.Redacted<string>
-    ) => Effect.Effect<Caller, TokenMissing | TokenInvalid | TokenExpired | MciasUnavailable | MciasSettingsInvalid>
+    ) => Effect.Effect<
+      Caller,
+      TokenMissing | TokenInvalid | TokenExpired | MciasUnavailable | MciasBusy | MciasSettingsInvalid
+    >
   }
 >() {}

@@ -1,9 +1,18 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TokenExpired } from "../../src/services/IdentityError.ts"
-import { type Credentials, LoginRefused, MciasUnavailable, TotpRequired } from "../../src/services/Mcias.ts"
+import {
+  type Credentials,
+  type LoginError,
+  LoginForbidden,
+  LoginRefused,
+  MciasBusy,
+  MciasUnavailable,
+  TotpRequired
+} from "../../src/services/Mcias.ts"
 import { temporaryFolder } from "../support/folder.ts"
 import { mcp } from "./support.ts"
 
@@ -92,12 +101,72 @@ describe("login", () => {
     })
   )
 
+  it.effect("says what to do when the code is wrong, the account is disabled, or MCIAS is too busy", () =>
+    Effect.gen(function* () {
+      const argv = ["login", "--username", "admin"]
+      const failing = (error: LoginError) =>
+        mcp(argv, {
+          tty: true,
+          answers: ["hunter2", "123456"],
+          mcias: { login: (c) => (c.totp === undefined ? new TotpRequired({ username: c.username }) : error) }
+        }).pipe(Effect.map(({ code, err }) => ({ code, err: stripVTControlCharacters(err) })))
+      const wrong = yield* failing(new LoginRefused({ username: "admin", withCode: true }))
+      assert.deepStrictEqual(
+        [wrong.code, wrong.err],
+        [
+          5,
+          "mcp: MCIAS refused the login of admin: wrong name, password or TOTP code (each works once), or the account is locked\n" +
+            "  next: try again with the next code, or have the account unlocked\n"
+        ]
+      )
+      const disabled = yield* failing(new LoginForbidden({ username: "admin", why: "the account is disabled" }))
+      assert.deepStrictEqual(
+        [disabled.code, disabled.err],
+        [
+          5,
+          "mcp: admin may not log in here: the account is disabled\n" +
+            "  next: ask for the account to be enabled or allowed in MCIAS\n"
+        ]
+      )
+      const busy = yield* failing(new MciasBusy({ server: "https://m:8443" }))
+      assert.deepStrictEqual(
+        [busy.code, busy.err],
+        [1, "mcp: MCIAS at https://m:8443 gets too many requests from this address\n  next: try again in a moment\n"]
+      )
+    })
+  )
+
+  it.effect("--totp asks for the code first, and without a terminal says why it cannot", () =>
+    Effect.gen(function* () {
+      const seen: Array<readonly [string, string, string | undefined]> = []
+      const asked = yield* mcp(["login", "-u", "admin", "--totp"], {
+        tty: true,
+        answers: ["hunter2", " 123456 "],
+        mcias: accepting(seen, true)
+      })
+      assert.strictEqual(asked.code, 0)
+      assert.deepStrictEqual(asked.questions, ["Password of admin: ", "TOTP code: "])
+      assert.deepStrictEqual(seen, [["admin", "hunter2", "123456"]])
+      const piped = yield* mcp(["login", "-u", "admin", "--totp", "--password-file", passwordFile()], {
+        mcias: accepting(seen, true)
+      })
+      assert.deepStrictEqual(
+        [piped.code, piped.err, seen.length],
+        [
+          2,
+          "mcp: no terminal to ask for the TOTP code\n  next: log in from a terminal: the account has a second factor\n",
+          1
+        ]
+      )
+    })
+  )
+
   it.effect("a refusal exits with 5, an absent MCIAS with 1, and the old token stays", () =>
     Effect.gen(function* () {
       const argv = ["login", "--username", "admin", "--password-file", passwordFile()]
       const refused = yield* mcp(argv, {
         token: "old",
-        mcias: { login: () => new LoginRefused({ username: "admin" }) }
+        mcias: { login: () => new LoginRefused({ username: "admin", withCode: false }) }
       })
       assert.deepStrictEqual([refused.code, refused.token], [5, "old"])
       const down = new MciasUnavailable({ server: "https://m:8443", why: "connection refused" })

@@ -204,7 +204,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
           })
       }),
       Layer.succeed(Mcias, {
-        login: (c) => Effect.fail(new LoginRefused({ username: c.username })),
+        login: (c) => Effect.fail(new LoginRefused({ username: c.username, withCode: c.totp !== undefined })),
         validate: () => Effect.succeed(admin),
         ...world.mcias
       })

@@ -89,6 +89,26 @@ describe("login", () => {
     )
   }
 
+  it.effect("a refusal says whether a code was sent with it", () =>
+    Effect.gen(function* () {
+      const [plain, coded] = [yield* Effect.flip(login()), yield* Effect.flip(login("123456"))]
+      assert.notInclude(plain.message, "TOTP")
+      assert.match(coded.message, /wrong name, password or TOTP code \(each works once\), or the account is locked/)
+    }).pipe(Effect.provide(mcias(always({ status: 401, json: { error: "wrong" } })).layer))
+  )
+
+  it.effect("429 is tried three times, and then told apart from an MCIAS that is down", () => {
+    const { bodies, layer } = mcias(always({ status: 429, json: { error: "too many requests" } }))
+    return Effect.gen(function* () {
+      const waiting = yield* Effect.fork(Effect.flip(login()))
+      yield* TestClock.adjust("2 seconds")
+      const error = yield* Fiber.join(waiting)
+      assert.strictEqual(error._tag, "MciasBusy")
+      assert.strictEqual(error.message, `MCIAS at ${SERVER} gets too many requests from this address`)
+      assert.strictEqual(bodies.length, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("waits 15 s and no longer", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(Effect.flip(login()))

@@ -8,9 +8,11 @@ import * as HttpMcias from "../../src/layers/HttpMcias.ts"
 import * as MciasIdentity from "../../src/layers/MciasIdentity.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Mcias } from "../../src/services/Mcias.ts"
+import { enrol } from "../mcias/asking.ts"
 import {
   certificatesIn,
   ISSUER,
+  limitedLayer,
   PASSWORD,
   layer as serverLayer,
   TestServer,
@@ -103,6 +105,50 @@ describe("with a real server", () => {
       assert.match(error.message, /it does not speak TLS 1\.3/)
       assert.strictEqual(requests, 0)
     })
+  )
+
+  it.scopedLive("second factors, and accounts that are locked or disabled, are each told by their own error", () =>
+    Effect.gen(function* () {
+      const { accounts } = yield* TestServer
+      const layer = Layer.unwrapEffect(Effect.map(settings, HttpMcias.layer))
+      const login = (totp?: string) =>
+        Effect.flatMap(Mcias, (mcias) =>
+          mcias.login({
+            username: "alice",
+            password: Redacted.make(PASSWORD),
+            ...(totp === undefined ? {} : { totp: Redacted.make(totp) })
+          })
+        )
+      const refused = (totp?: string) => Effect.map(Effect.flip(login(totp)), (error) => error._tag)
+      yield* Effect.gen(function* () {
+        const { account } = yield* Effect.flatten(accounts.byName("alice"))
+        const code = yield* enrol("alice")
+        assert.strictEqual(yield* refused(), "TotpRequired")
+        assert.strictEqual(yield* refused("nonsense"), "LoginRefused")
+        const { token } = yield* login(yield* code())
+        assert.strictEqual((yield* (yield* Mcias).validate(token)).username, "alice")
+        assert.strictEqual(yield* refused(yield* code()), "LoginRefused")
+        yield* accounts.disable(account.id)
+        const disabled = yield* Effect.flip(login(yield* code(1)))
+        assert.strictEqual(disabled.message, "alice may not log in here: the account is disabled")
+        yield* accounts.enable(account.id)
+        yield* Effect.replicateEffect(accounts.countFailure(account.id), 10)
+        assert.strictEqual(yield* refused(yield* code(1)), "LoginRefused")
+      }).pipe(Effect.provide(layer))
+    }).pipe(Effect.provide(serverLayer))
+  )
+
+  it.scopedLive("one address that asks too much is told so", () =>
+    Effect.gen(function* () {
+      const layer = Layer.unwrapEffect(Effect.map(settings, HttpMcias.layer))
+      const error = yield* Effect.gen(function* () {
+        const mcias = yield* Mcias
+        const validate = Effect.flip(mcias.validate(Redacted.make(fakeToken({ exp: 4e9 }))))
+        const all = yield* Effect.replicateEffect(validate, 60, { concurrency: "unbounded" })
+        return all.find((one) => one._tag === "MciasBusy")
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(error?._tag, "MciasBusy")
+    }).pipe(Effect.provide(limitedLayer))
   )
 
   it.scopedLive("an operator logs in, and is known by the token", () =>

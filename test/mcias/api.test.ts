@@ -28,8 +28,8 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
   > = [
     ["health", "GET", "/v1/health", undefined, 200],
     ["health with a query", "GET", "/v1/health?x=1", undefined, 200],
-    ["health, posted", "POST", "/v1/health", "{}", 405],
-    ["login, got", "GET", "/v1/auth/login", undefined, 405],
+    ["health, posted", "POST", "/v1/health", "{}", 404],
+    ["login, got", "GET", "/v1/auth/login", undefined, 404],
     ["unknown path", "GET", "/", undefined, 404],
     ["unknown path below", "POST", "/v1/auth/login/x", "{}", 404],
     ["a property of Object", "GET", "/constructor", undefined, 404],
@@ -54,7 +54,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
     ["login, a number as password", "POST", "/v1/auth/login", json({ username: "alice", password: 1 }), 400],
     ["login, no password", "POST", "/v1/auth/login", json({ username: "alice" }), 400],
     ["a body of 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024 - 39)), 401],
-    ["a body beyond 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024)), 413],
+    ["a body beyond 64 KiB", "POST", "/v1/auth/login", login("alice", "x".repeat(64 * 1024)), 400],
     ["validate, no token", "POST", "/v1/token/validate", undefined, 401],
     ["validate, empty body", "POST", "/v1/token/validate", "{}", 401],
     ["validate, basic", "POST", "/v1/token/validate", undefined, 401, "Basic YTpi"],
@@ -64,7 +64,13 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
     ["validate, forged", "POST", "/v1/token/validate", undefined, 200, `Bearer ${forged}`],
     ["validate, forged in the body", "POST", "/v1/token/validate", json({ token: forged }), 200],
     ["validate, a number as token", "POST", "/v1/token/validate", json({ token: 1 }), 400],
-    ["validate, malformed JSON", "POST", "/v1/token/validate", "{", 400, `Bearer ${forged}`]
+    ["validate, malformed JSON", "POST", "/v1/token/validate", "{", 400, `Bearer ${forged}`],
+    ["renew, no token", "POST", "/v1/auth/renew", undefined, 401],
+    ["renew, no JWT", "POST", "/v1/auth/renew", undefined, 401, "Bearer nonsense"],
+    ["renew, a bad token", "POST", "/v1/auth/renew", undefined, 401, `Bearer ${forged}`],
+    ["renew, a number as token", "POST", "/v1/auth/renew", json({ token: 1 }), 400],
+    ["the public key", "GET", "/v1/keys/public", undefined, 200],
+    ["all public keys", "GET", "/.well-known/jwks.json", undefined, 200]
   ]
   for (const [what, method, path, body, status, authorization] of cases) {
     it.effect(`${what}: ${status}`, () =>
@@ -123,7 +129,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
 
   it.effect("tokens of another key, issuer, algorithm, time or account are not valid", () =>
     Effect.gen(function* () {
-      const { accounts, dir } = yield* TestServer
+      const { accounts, dir, records } = yield* TestServer
       const { account } = yield* Effect.flatten(accounts.byName("alice"))
       const own = readFileSync(`${dir}/signing-key.pem`)
       const { createPrivateKey } = yield* Effect.promise(() => import("node:crypto"))
@@ -131,6 +137,7 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
       const other = generateKeyPairSync("ed25519").privateKey
       const now = Math.floor(Date.now() / 1000)
       const claims = { sub: account.id, roles: ["user"], iss: ISSUER, iat: now, exp: now + 60, jti: "1" }
+      yield* records.add({ jti: "1", accountId: account.id, issuedAt: now * 1000, expiresAt: (now + 60) * 1000 })
       const sign = (payload: object, by = key) =>
         Effect.promise(() => new SignJWT({ ...payload }).setProtectedHeader({ alg: "EdDSA" }).sign(by))
       const encode = (value: object) => Buffer.from(json(value)).toString("base64url")
@@ -142,6 +149,8 @@ layer(serverLayer, { excludeTestServices: true })("the HTTP API", (it) => {
         yield* sign({ ...claims, exp: now - 1 }),
         yield* sign({ ...claims, sub: "00000000-0000-0000-0000-000000000000" }),
         yield* sign({ ...claims, jti: undefined }),
+        // Signed by the right key, and never issued.
+        yield* sign({ ...claims, jti: "2" }),
         `${head}.${encode({ ...claims, roles: ["admin"] })}.${signature}`,
         `${encode({ alg: "none" })}.${body}.${signature}`,
         yield* Effect.promise(() =>
@@ -197,7 +206,7 @@ layer(serverLayer, { excludeTestServices: true })("any input", (it) => {
   it.effect("is answered and never with 500", () =>
     Effect.gen(function* () {
       const { send } = yield* TestServer
-      const path = fc.constantFrom("/v1/auth/login", "/v1/token/validate")
+      const path = fc.constantFrom("/v1/auth/login", "/v1/auth/renew", "/v1/token/validate")
       const body = fc.oneof(fc.string({ unit: "binary" }), fc.json(), fc.record({ token: fc.json() }).map(json))
       yield* Effect.promise(() =>
         fc.assert(

@@ -5,7 +5,7 @@ import { assert, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe } from "vitest"
-import { bundle, type Ran, run as runFile, runHere, start as startFile } from "./program.ts"
+import { bundle, failsWith, run as runFile, runHere, start as startFile } from "./program.ts"
 import { certificatesIn, client, tempDir } from "./server.ts"
 
 let program: Awaited<ReturnType<typeof bundle>>
@@ -21,14 +21,6 @@ const spawned = (args: ReadonlyArray<string>) => Effect.promise(() => runFile(pr
 const start = (args: ReadonlyArray<string>) => Effect.promise(() => startFile(program.file, args))
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
 const password = "correct horse battery staple"
-
-/** One line on standard error, without a stack, that says what failed. */
-const failsWith = (ran: Ran, code: number, message: RegExp) => {
-  assert.strictEqual(ran.code, code, ran.stderr)
-  assert.match(ran.stderr, message)
-  assert.match(ran.stderr, /^mcp-mcias: .+\n$/)
-  assert.strictEqual(ran.stdout, "")
-}
 
 const initialised = Effect.gen(function* () {
   const dir = join(yield* tempDir, "mcias")
@@ -51,6 +43,16 @@ describe("mcp-mcias", () => {
       assert.strictEqual(again.code, 0)
       assert.match(again.stdout, /there already, issuer https:\/\/mcias\.test:8443/)
       assert.strictEqual(readFileSync(join(dir, "signing-key.pem"), "utf8"), key)
+    })
+  )
+
+  it.scopedLive("init goes on where one of the same process id was killed, as happens in containers", () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir
+      writeFileSync(join(dir, `signing-key.pem.${process.pid}.tmp`), "half a k")
+      assert.strictEqual((yield* runHere(["init", "--dir", dir])).code, 0)
+      assert.notInclude(readdirSync(dir).join(), ".tmp")
+      assert.strictEqual((yield* runHere(["key", "list", "--dir", dir])).code, 0)
     })
   )
 
@@ -110,7 +112,7 @@ describe("mcp-mcias", () => {
         ]
       )
       const table = (yield* run(["account", "list", "--dir", dir])).stdout
-      assert.match(table, /^NAME +KIND +CREATED +ROLES\nagent-rift +system +\S+Z +-\nalice/)
+      assert.match(table, /^NAME +KIND +STATE +TOTP +CREATED +ROLES\nagent-rift +system +active +- +\S+Z +-\nalice/)
       const everything = readdirSync(dir).filter((name) => name.startsWith("mcias.db"))
       for (const name of everything) assert.notInclude(readFileSync(join(dir, name), "latin1"), password)
     })
@@ -157,7 +159,7 @@ describe("mcp-mcias", () => {
       const db = new Database(join(newer, "mcias.db"))
       db.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
       db.close()
-      failsWith(yield* run(["account", "list", "--dir", newer]), 1, /schema version 99, this program knows up to 1/)
+      failsWith(yield* run(["account", "list", "--dir", newer]), 1, /schema version 99, this program knows up to 2/)
       const foreign = yield* initialised
       writeFileSync(join(foreign, "mcias.db"), "no database ".repeat(1000))
       failsWith(yield* run(["account", "list", "--dir", foreign]), 1, /could not be opened: file is not a database/)

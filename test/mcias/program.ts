@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import { assert } from "@effect/vitest"
 import { type Console, Effect } from "effect"
 import { build } from "esbuild"
 import { run as runCli } from "../../src/mcias/cli.ts"
@@ -76,6 +77,14 @@ export const run = (file: string, args: ReadonlyArray<string>, input = ""): Prom
     child.stdin.on("error", () => {})
     child.stdin.end(input)
   })
+
+/** One line on standard error, without a stack, that says what failed. */
+export const failsWith = (ran: Ran, code: number, message: RegExp) => {
+  assert.strictEqual(ran.code, code, ran.stderr)
+  assert.match(ran.stderr, message)
+  assert.match(ran.stderr, /^mcp-mcias: .+\n$/)
+  assert.strictEqual(ran.stdout, "")
+}
 
 export interface Running {
   readonly url: string

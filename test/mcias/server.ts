@@ -2,12 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Undici from "@effect/platform-node/Undici"
-import { Context, Effect, Layer, Logger, Redacted } from "effect"
-import { Accounts, layer as accountsLayer } from "../../src/mcias/Accounts.ts"
+import { Clock, Context, Effect, Layer, Logger, Redacted } from "effect"
+import { Accounts } from "../../src/mcias/Accounts.ts"
 import * as Api from "../../src/mcias/api.ts"
 import * as Home from "../../src/mcias/Home.ts"
+import { Keys } from "../../src/mcias/Keys.ts"
 import * as Passwords from "../../src/mcias/passwords.ts"
+import * as RateLimit from "../../src/mcias/rateLimit.ts"
+import * as Store from "../../src/mcias/Store.ts"
 import { serve } from "../../src/mcias/server.ts"
+import { TokenRecords } from "../../src/mcias/TokenRecords.ts"
 import * as Tokens from "../../src/mcias/tokens.ts"
 import { issue, makeCa } from "../support/certs.ts"
 
@@ -48,10 +52,10 @@ export interface Answer {
 }
 
 /** An HTTP client that trusts one authority. */
-export const client = (url: string, ca: string) =>
+export const client = (url: string, ca: string, localAddress?: string) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new Undici.Agent({ connect: { ca } })),
+      Effect.sync(() => new Undici.Agent({ connect: { ca }, ...(localAddress === undefined ? {} : { localAddress }) })),
       (agent) => Effect.promise(() => agent.destroy())
     ),
     (agent) =>
@@ -74,6 +78,8 @@ export class TestServer extends Context.Tag("test/MciasServer")<
     readonly certificates: Certificates
     readonly tokens: Tokens.Tokens
     readonly accounts: Accounts["Type"]
+    readonly records: TokenRecords["Type"]
+    readonly keys: Keys["Type"]
     readonly send: Effect.Effect.Success<ReturnType<typeof client>>
     readonly log: () => string
   }
@@ -81,15 +87,23 @@ export class TestServer extends Context.Tag("test/MciasServer")<
 
 export const PASSWORD = "correct horse battery staple"
 
-const makeServer = Effect.gen(function* () {
+/** Tests move the clock by years, which the look at the certificates every ten seconds must not follow. */
+const realPauses = (clock: Clock.Clock): Clock.Clock =>
+  Object.assign(Clock.make(), {
+    currentTimeMillis: clock.currentTimeMillis,
+    unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis()
+  })
+
+const makeServer = Effect.fnUntraced(function* (mayPass: RateLimit.RateLimit, before?: (dir: string) => void) {
   const dir = yield* tempDir
+  before?.(dir)
   const lines: Array<string> = []
   const logger = Logger.map(Logger.jsonLogger, (line) => {
     lines.push(line)
   })
   const certificates = yield* certificatesIn(dir)
   yield* Home.prepare(dir)
-  const context = yield* Layer.build(accountsLayer(dir))
+  const context = yield* Layer.build(Store.layer(dir))
   const accounts = Context.get(context, Accounts)
   yield* accounts.setIssuer(ISSUER)
   const passwordHash = yield* Passwords.hash(Redacted.make(PASSWORD))
@@ -97,10 +111,13 @@ const makeServer = Effect.gen(function* () {
   yield* accounts.add({ username: "root", kind: "human", roles: ["admin"], passwordHash })
   yield* accounts.add({ username: "visitor", kind: "human", roles: ["guest"], passwordHash })
   yield* accounts.add({ username: "agent-rift", kind: "system", roles: [] })
-  const tokens = Tokens.make(yield* Home.signingKey(dir), ISSUER)
-  const api = yield* Effect.provide(Api.make(tokens), context)
+  const records = Context.get(context, TokenRecords)
+  const keys = Context.get(context, Keys)
+  const tokens = Tokens.make(keys, ISSUER)
+  const api = yield* Effect.provide(Api.make(tokens, mayPass), context)
   const { port } = yield* serve(api, { address: { host: "127.0.0.1", port: 0 }, ...certificates }).pipe(
-    Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+    Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+    Effect.withClock(realPauses(yield* Effect.clock))
   )
   const url = `https://127.0.0.1:${port}`
   const ca = yield* Effect.promise(async () => (await import("node:fs/promises")).readFile(certificates.caCert, "utf8"))
@@ -110,17 +127,37 @@ const makeServer = Effect.gen(function* () {
     certificates,
     tokens,
     accounts,
+    records,
+    keys,
     send: yield* client(url, ca),
     log: () => lines.join("\n")
   })
 })
 
-export const layer = Layer.scoped(TestServer, makeServer)
+/** Without its rate limit, which most tests would run into. */
+export const layer = Layer.scoped(
+  TestServer,
+  makeServer(() => Effect.succeed(true))
+)
+
+/** On what was in its folder before. */
+export const layerAfter = (before: (dir: string) => void) =>
+  Layer.scoped(
+    TestServer,
+    makeServer(() => Effect.succeed(true), before)
+  )
+
+export const limitedLayer = Layer.scoped(
+  TestServer,
+  Effect.suspend(() => makeServer(RateLimit.make()))
+)
 
 /** A token for one of its accounts, as `login` or `token issue` would make it. */
 export const tokenOf = (username: string) =>
   Effect.gen(function* () {
-    const { accounts, tokens } = yield* TestServer
+    const { accounts, records, tokens } = yield* TestServer
     const { account } = yield* Effect.flatten(accounts.byName(username))
-    return (yield* tokens.issue(account)).token
+    const issued = yield* tokens.issue(account)
+    yield* records.add(issued.record)
+    return issued.token
   })
