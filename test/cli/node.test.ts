@@ -13,12 +13,12 @@ const agents = { rift: agent({}) }
 describe("node add", () => {
   it.effect("writes the node into the config", () =>
     Effect.gen(function* () {
-      const argv = ["node", "add", "orion", "100.64.0.2:9444", "orion.lan:9444", "--ca-cert", "/etc/ca.pem"]
+      const argv = ["node", "add", "orion", "100.64.0.2:9444", "orion.lan:9444", "--ca-cert", import.meta.filename]
       const ran = yield* mcp(argv, { config, agents })
       assert.deepStrictEqual([ran.code, ran.out], [0, "added orion to /etc/mcp.toml\nnext: mcp node list\n"])
       assert.strictEqual(
         ran.config,
-        `${config}\n[[nodes]]\nname = "orion"\naddresses = [ "100.64.0.2:9444", "orion.lan:9444" ]\nca_cert = "/etc/ca.pem"\n`
+        `${config}\n[[nodes]]\nname = "orion"\naddresses = [ "100.64.0.2:9444", "orion.lan:9444" ]\nca_cert = "${import.meta.filename}"\n`
       )
     })
   )
@@ -29,7 +29,8 @@ describe("node add", () => {
         [["rift", "rift.example:9444"], /has a node rift already\n {2}next: mcp node remove rift/],
         [["orion", "nowhere"], /nodes\[1\]\.address: /],
         [["Orion!", "a:1"], /"Orion!" is no name of a node/],
-        [["--frce", "a:1"], /--frce/]
+        [["--frce", "a:1"], /--frce/],
+        [["orion", "a:1", "--ca-cert", "/none.pem"], /\/none\.pem.* exist/]
       ] as const) {
         const ran = yield* mcp(["node", "add", ...argv], { config, agents })
         assert.deepStrictEqual([ran.code, ran.config], [2, config])

@@ -15,7 +15,7 @@ const addresses = Args.text({ name: "address" }).pipe(
   Args.atLeast(1),
   Args.withDescription("HOST:PORT of its agent; several are tried in order")
 )
-const caCert = Options.file("ca-cert").pipe(
+const caCert = Options.file("ca-cert", { exists: "yes" }).pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
   Options.withDescription("the CA of its certificate; the system's without it")
