@@ -153,15 +153,18 @@ export const live = (service: string | undefined) =>
     return components
   })
 
-/** As `live`; with the runtime away what the registry has, each observed state `unknown`. */
+/**
+ * As `live`; with the runtime away what the registry has, each observed state `unknown`. Where there are no components
+ * the runtime is not asked.
+ */
 export const liveOrUnknown = (service: string | undefined) =>
-  Effect.catchTag(live(service), "RuntimeUnavailable", () =>
-    Effect.gen(function* () {
-      const rows = yield* (yield* Registry).components(service)
-      const known = yield* knownNow
-      return rows.map((row) => liveOf(row, known, undefined, false))
-    })
-  )
+  Effect.gen(function* () {
+    const rows = yield* (yield* Registry).components(service)
+    if (rows.length === 0) return []
+    return yield* Effect.catchTag(live(service), "RuntimeUnavailable", () =>
+      Effect.map(knownNow, (known) => rows.map((row) => liveOf(row, known, undefined, false)))
+    )
+  })
 
 export interface Status {
   readonly row: ServiceRow
