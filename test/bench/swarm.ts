@@ -17,9 +17,15 @@ const cgroup = "mcp-bench"
 
 /** What this machine lets a root have at most; dockerd's own defaults may be above that. */
 const limits = () =>
-  ["nofile", "nproc"].flatMap((kind) => {
-    const hard = execFileSync("sh", ["-c", `ulimit -H -${kind === "nofile" ? "n" : "u"}`], { encoding: "utf8" }).trim()
-    return hard === "unlimited" ? [] : ["--default-ulimit", `${kind}=${hard}:${hard}`]
+  [
+    ["nofile", "Max open files"],
+    ["nproc", "Max processes"]
+  ].flatMap(([kind, title]) => {
+    const line = readFileSync("/proc/self/limits", "utf8")
+      .split("\n")
+      .find((text) => text.startsWith(title ?? ""))
+    const hard = /(\d+) +\w+ *$/.exec(line ?? "")?.[1]
+    return hard === undefined ? [] : ["--default-ulimit", `${kind}=${hard}:${hard}`]
   })
 
 /** Asks every 10 ms; dies after a minute. */
