@@ -153,18 +153,15 @@ export const live = (service: string | undefined) =>
     return components
   })
 
-/**
- * As `live`; with the runtime away what the registry has, each observed state `unknown`. Where there are no components
- * the runtime is not asked.
- */
+/** As `live`; with the runtime away what the registry has, each observed state `unknown`. */
 export const liveOrUnknown = (service: string | undefined) =>
-  Effect.gen(function* () {
-    const rows = yield* (yield* Registry).components(service)
-    if (rows.length === 0) return []
-    return yield* Effect.catchTag(live(service), "RuntimeUnavailable", () =>
-      Effect.map(knownNow, (known) => rows.map((row) => liveOf(row, known, undefined, false)))
-    )
-  })
+  Effect.catchTag(live(service), "RuntimeUnavailable", () =>
+    Effect.gen(function* () {
+      const rows = yield* (yield* Registry).components(service)
+      const known = yield* knownNow
+      return rows.map((row) => liveOf(row, known, undefined, false))
+    })
+  )
 
 export interface Status {
   readonly row: ServiceRow
@@ -177,6 +174,7 @@ export const statusOf = (service: string | undefined, history: number) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const services = service === undefined ? yield* registry.services : [yield* findService(service)]
+    if (services.length === 0) return []
     const components = yield* liveOrUnknown(service)
     const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
     return yield* Effect.forEach(services, (row) =>
