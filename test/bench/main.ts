@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"
+import { exitCodeOf } from "../../src/programs/main.ts"
 import * as Cli from "./cli.ts"
 import * as Deploy from "./deploy.ts"
 import { measure, type Row } from "./harness.ts"
@@ -59,4 +60,4 @@ const program = Effect.gen(function* () {
   if (results.some(({ ours }) => !("median" in ours))) process.exitCode = 1
 }).pipe(Effect.scoped)
 
-NodeRuntime.runMain(program)
+NodeRuntime.runMain(program, { teardown: (exit, end) => end(exitCodeOf(exit, 130)) })
