@@ -12,7 +12,8 @@ if ! "$(dirname "$0")/../ensure-packages.sh" docker.io; then
 fi
 as_root=()
 [[ $EUID == 0 ]] || as_root=(sudo)
+# Links in /etc are all that turns a unit on; systemctl may be missing where these are.
 for unit in docker.service docker.socket containerd.service; do
-  "${as_root[@]}" deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+  "${as_root[@]}" rm -f /etc/systemd/system/{multi-user,sockets}.target.wants/"$unit"
 done
 "${as_root[@]}" update-rc.d docker disable >/dev/null 2>&1 || true
