@@ -12,7 +12,7 @@ PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static cat
 TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils shellcheck zsh fish curl \
 	caddy prometheus prometheus-node-exporter redis-server redis-tools mosquitto mosquitto-clients
 
-.PHONY: all build fault test vet lint format proto proto-lint proto-check proto-baseline schemas \
+.PHONY: all bench build fault test vet lint format proto proto-lint proto-check proto-baseline schemas \
 	mcp mcp-agent mcp-mcias demo demo-stop dist install uninstall clean
 
 all: vet lint test build
@@ -77,6 +77,12 @@ fault: build
 	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts
 	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts
 
+# Side by side with others: `make bench ONLY=deploy-1,cli-ps` for some rows of docs/benchmarks.md, `RUNS=15` for more runs.
+bench: build
+	@scripts/ensure-packages.sh $(PODMAN_PACKAGES) podman-compose
+	@scripts/bench/docker.sh
+	@ONLY='$(ONLY)' RUNS='$(or $(RUNS),9)' node scripts/bench/run.mjs
+
 demo: mcp mcp-agent mcp-mcias
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
 	@scripts/demo/start.sh
@@ -85,4 +91,4 @@ demo-stop:
 	@scripts/demo/stop.sh
 
 clean:
-	rm -rf dist release .test
+	rm -rf dist release .test .bench

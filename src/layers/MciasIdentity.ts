@@ -95,10 +95,11 @@ const make = (settings: IdentitySettings) =>
 
     const validateToken = (token: Redacted.Redacted<string>, peer: string): Effect.Effect<Caller, IdentityError> =>
       Effect.gen(function* () {
-        const claims = yield* inspect(token, settings.issuer)
         const digest = createHash("sha256").update(Redacted.value(token)).digest("base64")
+        // What is kept was looked at before, and goes when the token expires.
         const known = cache.get(digest, yield* Clock.currentTimeMillis)
         if (known !== undefined) return known
+        const claims = yield* inspect(token, settings.issuer)
         const address = Limits.addressOf(peer)
         return yield* joined(token, claims, digest, address).pipe(
           // The look-up was another peer's, and so is its limit.

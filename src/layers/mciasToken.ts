@@ -17,8 +17,12 @@ const Claims = Schema.Struct({
 })
 export type Claims = typeof Claims.Type
 
-const part = <A, I>(schema: Schema.Schema<A, I>, base64: string | undefined) =>
-  Schema.decodeUnknownOption(Schema.parseJson(schema))(Buffer.from(base64 ?? "", "base64url").toString("utf8"))
+const part = <A, I>(schema: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknownOption(Schema.parseJson(schema))
+  return (base64: string | undefined) => decode(Buffer.from(base64 ?? "", "base64url").toString("utf8"))
+}
+const headerOf = part(Header)
+const claimsOf = part(Claims)
 
 const invalid = (why: string) => new TokenInvalid({ why })
 
@@ -32,8 +36,8 @@ export const inspect = (
     if (value === "") return yield* new TokenMissing()
     if (value.length > MAX_LENGTH || !threeParts.test(value)) return yield* invalid("it is no JWT")
     const [head, body] = value.split(".")
-    if (Option.isNone(part(Header, head))) return yield* invalid("it is not signed with EdDSA")
-    const claims = Option.getOrUndefined(part(Claims, body))
+    if (Option.isNone(headerOf(head))) return yield* invalid("it is not signed with EdDSA")
+    const claims = Option.getOrUndefined(claimsOf(body))
     if (claims === undefined) return yield* invalid("its claims cannot be read")
     if (issuer !== undefined && claims.iss !== issuer) return yield* invalid("it comes from another issuer")
     const now = yield* Clock.currentTimeMillis

@@ -200,10 +200,13 @@ export const undeploy = (service: string) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const locks = yield* ServiceLocks
-    const stored = yield* registry.service(service)
-    if (Option.isNone(stored) && (yield* registry.deployments(service, 1)).length > 0) return []
-    yield* findService(service)
-    return yield* locks.withLock(service, "an undeploy")(undeployLocked(service))
+    // Looked at under the lock: a first deployment that is under way has no row of the service yet.
+    const gone = Effect.map(registry.service(service), Option.isNone)
+    if ((yield* registry.deployments(service, 1)).length === 0) yield* findService(service)
+    return yield* locks.withLock(
+      service,
+      "an undeploy"
+    )(Effect.if(gone, { onTrue: () => Effect.succeed([]), onFalse: () => undeployLocked(service) }))
   }).pipe(Effect.annotateLogs({ service }))
 
 const undeployLocked = (service: string) =>

@@ -9,6 +9,7 @@ import { Background } from "../agent/Background.ts"
 import { commands } from "../agent/cli.ts"
 import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
+import * as BatchedLogger from "../layers/BatchedLogger.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
@@ -31,7 +32,7 @@ const logging = ({ log }: AgentConfig) =>
   Layer.merge(
     Logger.replace(
       Logger.defaultLogger,
-      Logger.withConsoleError(log.format === "json" ? Logger.jsonLogger : Logger.logfmtLogger)
+      BatchedLogger.make(log.format === "json" ? Logger.jsonLogger : Logger.logfmtLogger)
     ),
     Logger.minimumLogLevel(LogLevel.fromLiteral(log.level === "warn" ? "Warning" : levels[log.level]))
   )

@@ -174,6 +174,7 @@ export const statusOf = (service: string | undefined, history: number) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const services = service === undefined ? yield* registry.services : [yield* findService(service)]
+    if (services.length === 0) return []
     const components = yield* liveOrUnknown(service)
     const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
     return yield* Effect.forEach(services, (row) =>

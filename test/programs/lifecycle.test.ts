@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { deploy } from "../../src/programs/deploy.ts"
 import { restart, start, stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { live, liveOrUnknown, statusOf } from "../../src/programs/report.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
-import { deployed, node, passTime, shop } from "./support.ts"
+import { asked, deployed, node, passTime, shop, until } from "./support.ts"
 
 const whole = { service: "shop", component: undefined }
 
@@ -91,6 +92,23 @@ describe("undeploy", () => {
       assert.lengthOf(yield* (yield* Registry).deployments("shop", 5), 1)
       const error = yield* Effect.flip(undeploy("blog"))
       assert.strictEqual(error._tag, "ServiceNotFound")
+    }).pipe(Effect.provide(node()))
+  )
+})
+
+describe("undeploy during the first deployment", () => {
+  it.effect("is told of the deployment, and does not say that nothing is left", () =>
+    Effect.gen(function* () {
+      const control = yield* FakeRuntimeControl
+      yield* control.addImage("localhost/web:1")
+      yield* control.addImage("localhost/worker:1")
+      const first = yield* Effect.fork(deploy(asked(shop("1")), () => Effect.void))
+      yield* until(Effect.orDie((yield* Registry).unfinishedDeployments), (all) => all.length === 1)
+      const error = yield* Effect.flip(undeploy("shop"))
+      assert.strictEqual(error._tag, "ServiceBusy")
+      yield* passTime(first)
+      yield* Fiber.join(first)
+      assert.deepStrictEqual(yield* undeploy("shop"), ["shop-web", "shop-worker"])
     }).pipe(Effect.provide(node()))
   )
 })

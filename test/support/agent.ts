@@ -72,8 +72,13 @@ const daemonOf = (command: string, child: ChildProcess): Daemon => {
       Effect.async<string>((resume) => {
         const check = () => {
           const found = log.split("\n").find((line) => line.includes(text))
-          if (found !== undefined) resume(Effect.succeed(found))
-          else if (over) resume(Effect.dieMessage(`${command} ended without writing "${text}":\n${log}`))
+          if (found === undefined && !over) return
+          waiting.delete(check)
+          resume(
+            found === undefined
+              ? Effect.dieMessage(`${command} ended without writing "${text}":\n${log}`)
+              : Effect.succeed(found)
+          )
         }
         waiting.add(check)
         check()

@@ -61,6 +61,10 @@ const refusal = (operation: string, response: HttpClientResponse.HttpClientRespo
     return yield* new Refusal({ operation, status: response.status, reason: cause, detail: message.trim() })
   })
 
+// Not `Schema.parseJson` of each schema: what is made for one call is compiled for one call.
+const parsed = (body: string) =>
+  Effect.try({ try: (): unknown => JSON.parse(body), catch: (error) => (error instanceof Error ? error : undefined) })
+
 const over = (socketPath: string, client: HttpClient.HttpClient): Api => {
   const unavailable = (operation: string) => (error: HttpClientError.HttpClientError) =>
     new RuntimeUnavailable({ operation, why: whyNot(socketPath, error), cause: error })
@@ -100,7 +104,7 @@ const over = (socketPath: string, client: HttpClient.HttpClient): Api => {
     json: (call, schema) =>
       Effect.flatMap(text(call), (body) =>
         Effect.mapError(
-          Schema.decode(Schema.parseJson(schema))(body),
+          Effect.flatMap(parsed(body), Schema.decodeUnknown(schema)),
           (cause) =>
             new RuntimeUnavailable({ operation: call.operation, why: "podman answered something unexpected", cause })
         )
