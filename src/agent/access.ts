@@ -24,6 +24,7 @@ const rpcs: Record<Rpc, Access> = {
   listServices: { verb: "read", booting: true },
   getServiceStatus: { verb: "read", booting: true },
   liveCheck: { verb: "read", booting: true },
+  listEvents: { verb: "read", booting: true },
   logs: { verb: "read", booting: true },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }

@@ -11,6 +11,7 @@ import {
   DeployResponseSchema,
   type DeployResultSchema,
   DesiredState,
+  type EventSchema,
   type LiveComponentSchema,
   type LogsResponseSchema,
   type NodeStatusResponseSchema,
@@ -26,7 +27,7 @@ import type { NodeStatus } from "../programs/nodeStatus.ts"
 import type { Live, Status } from "../programs/report.ts"
 import type { RollbackTarget } from "../programs/rollback.ts"
 import type { LogLine } from "../services/ContainerRuntime.ts"
-import type { DeploymentRow } from "../services/Registry.ts"
+import type { DeploymentRow, EventRow } from "../services/Registry.ts"
 
 const actions: Record<S.Action, Action> = {
   create: Action.CREATE,
@@ -174,6 +175,12 @@ export const deploymentInfo = (past: PastDeployment): MessageInitShape<typeof De
   current: past.current,
   imagesKept: past.imagesKept,
   pinned: past.pinned
+})
+
+export const event = (row: EventRow): MessageInitShape<typeof EventSchema> => ({
+  ...row,
+  id: BigInt(row.id),
+  at: timestampFromMs(row.at)
 })
 
 export const nodeStatus = (status: NodeStatus): MessageInitShape<typeof NodeStatusResponseSchema> => ({

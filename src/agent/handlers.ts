@@ -16,6 +16,7 @@ import { SpecInvalid } from "../programs/ProgramError.ts"
 import { live, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
+import { Registry } from "../services/Registry.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
@@ -100,9 +101,11 @@ const rolledBack = (request: RollbackRequest) =>
   )
 
 const target = (request: { service: string; component: string }) =>
-  Effect.as(authorize(request.service, request.component), {
-    service: request.service,
-    component: request.component === "" ? undefined : request.component
+  Effect.gen(function* () {
+    yield* authorize(request.service, request.component)
+    const { who } = yield* CallerContext
+    const component = request.component === "" ? undefined : request.component
+    return { service: request.service, component, actor: who.username } satisfies lifecycle.Target
   })
 
 const lifecycleCall =
@@ -189,6 +192,19 @@ export const agentService = service(
         }
         const all = yield* history(service, limit === 0 ? 20 : Math.min(limit, 1000))
         return { deployments: all.map(encode.deploymentInfo) }
+      }),
+    listEvents: (request) =>
+      Effect.gen(function* () {
+        if (request.service !== "") yield* authorize(request.service)
+        const sees = yield* visible
+        const found = yield* (yield* Registry).events({
+          service: request.service,
+          component: request.component,
+          since: request.since === undefined ? 0 : timestampMs(request.since),
+          after: Number(request.after),
+          limit: request.limit === 0 ? 100 : Math.min(request.limit, 1000)
+        })
+        return { events: found.filter(({ service }) => sees(service)).map(encode.event) }
       }),
     listServices: () =>
       Effect.gen(function* () {

@@ -5,6 +5,7 @@ import * as Health from "../grpc/health.ts"
 import * as Reflection from "../grpc/reflection.ts"
 import * as GrpcServer from "../grpc/server.ts"
 import { settle, unsettled } from "../programs/boot.ts"
+import { forgetEvents } from "../programs/events.ts"
 import { superviseHealth } from "../programs/healthChecks.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
 import { AgentState } from "./AgentState.ts"
@@ -19,6 +20,8 @@ export interface ServeOptions {
   readonly keyFile: string
   readonly policy: Policy
   /** How often the token of an open call is checked again. */
+  /** How long events are kept. */
+  readonly eventRetention: Duration.DurationInput
   readonly recheckEvery?: Duration.DurationInput
 }
 
@@ -67,6 +70,7 @@ export const serve = (options: ServeOptions) =>
     yield* boot
     yield* superviseRestarts
     yield* superviseHealth
+    yield* Effect.forkScoped(forgetEvents(options.eventRetention))
     yield* state.set("serving")
     yield* health.setAll(Health.ServingStatus.SERVING)
     yield* Effect.logInfo("serving")

@@ -288,3 +288,21 @@ export const CaIssued = Schema.Struct({
   ca_cert: Schema.String,
   expires_at: Schema.Date
 })
+
+export const Event = Schema.Struct({
+  /** In the order in which its node recorded them. */
+  id: Schema.JsonNumber,
+  at: Time,
+  node: Schema.String,
+  service: Schema.String,
+  /** Null: the whole service. */
+  component: MaybeText,
+  /** `desired`, `observed`, `restarted`, `deploy`, `rollback` or `restart`; a newer agent may know more. */
+  kind: Schema.String,
+  from: MaybeText,
+  to: Schema.String,
+  message: MaybeText,
+  actor: MaybeText
+})
+export type Event = typeof Event.Type
+export const Events = Schema.Struct({ events: Schema.Array(Event), unreachable_nodes })

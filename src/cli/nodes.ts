@@ -55,13 +55,13 @@ export const allNodes = Effect.gen(function* () {
 /** Asks nodes side by side. One that fails hides none of the others; a token that none accepts is an error. */
 export const askAll = <A, R>(
   nodes: ReadonlyArray<NodeConfig>,
-  use: (client: AgentClient) => Effect.Effect<A, RpcError, R>
+  use: (client: AgentClient, node: NodeConfig) => Effect.Effect<A, RpcError, R>
 ) =>
   Effect.gen(function* () {
     const results = yield* Effect.forEach(
       nodes,
       (node) =>
-        ask(node, use).pipe(
+        ask(node, (client) => use(client, node)).pipe(
           Effect.map((value) => ({ node, value, error: undefined })),
           Effect.catchIf(isRpcError, (error) => Effect.succeed({ node, value: undefined, error }))
         ),

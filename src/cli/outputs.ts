@@ -17,6 +17,8 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   history: Json.History,
   "history --diff": Json.HistoryDiff,
   list: Json.List,
+  events: Json.Events,
+  "events --follow": Json.Event,
   logs: Json.LogLine,
   "node list": Json.Nodes,
   "node add": Json.NodeAdded,

@@ -1,6 +1,7 @@
 import { Command, type CommandDescriptor } from "@effect/cli"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
+import { events } from "./commands/events.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
@@ -33,6 +34,7 @@ export const root = Command.make("mcp").pipe(
     ps,
     status,
     logs,
+    events,
     service,
     node,
     ca
@@ -77,6 +79,7 @@ export const commands: ReadonlyArray<{
       ["status [<service>]", "desired and observed state, health, drift"],
       ["history <service>", "earlier deployments, and what differs"],
       ["list", "services and components in the registries"],
+      ["events [<target>]", "what became otherwise, and by whom"],
       ["logs <target>...", "what components write; -f goes on"],
       ["node list", "the nodes and how they are"]
     ]

@@ -6,6 +6,7 @@ import {
   type ComponentPlan,
   type DeploymentInfo,
   DesiredState,
+  type Event,
   type LiveComponent,
   ObservedState,
   type ServiceStatus
@@ -26,6 +27,19 @@ export const observed = (state: ObservedState) => word(ObservedState, State.Obse
 export const action = (value: Action) => word(Action, State.Action.literals, value, "unchanged")
 
 export const date = (time: Timestamp | undefined): Date | null => (time === undefined ? null : timestampDate(time))
+export const event = (event: Event, node: string): Json.Event => ({
+  id: Number(event.id),
+  at: date(event.at),
+  node,
+  service: event.service,
+  component: text(event.component),
+  kind: event.kind,
+  from: text(event.from),
+  to: event.to,
+  message: text(event.message),
+  actor: text(event.actor)
+})
+
 export const text = (value: string): string | null => (value === "" ? null : value)
 
 export const planned = (c: ComponentPlan): Json.PlanComponent => ({

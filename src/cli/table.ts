@@ -12,6 +12,14 @@ const shown = (cell: Cell) => textOf(cell) || "-"
 const total = (widths: ReadonlyArray<number>) =>
   widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
 
+/** How many columns fit; where even narrow ones do not, those at the end are left out. */
+const fitting = (widths: ReadonlyArray<number>, available: number): number => {
+  let columns = widths.length
+  while (columns > 1 && total(widths.slice(0, columns).map((width) => Math.min(width, NARROWEST))) > available)
+    columns--
+  return columns
+}
+
 /** The widest column gives way first, so that short ones stay whole. */
 const shrink = (natural: ReadonlyArray<number>, available: number): ReadonlyArray<number> => {
   const widths = [...natural]
@@ -32,12 +40,14 @@ export const table = (
   const natural = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => shown(row[column] ?? "").length))
   )
-  const widths = shrink(natural, width)
+  const columns = fitting(natural, width)
+  const widths = shrink(natural.slice(0, columns), width)
   const line = (cells: ReadonlyArray<Cell>, style?: Style) =>
     cells
+      .slice(0, columns)
       .map((cell, column) => {
         const text = shorten(shown(cell), widths[column] ?? 0)
-        const padding = column === cells.length - 1 ? "" : " ".repeat((widths[column] ?? 0) - text.length + GAP)
+        const padding = column === columns - 1 ? "" : " ".repeat((widths[column] ?? 0) - text.length + GAP)
         return paint(style ?? (typeof cell === "string" ? undefined : cell.style), text) + padding
       })
       .join("")

@@ -22,7 +22,7 @@ export const service = Args.text({ name: "service" }).pipe(
   Args.withDescription("the service's name")
 )
 
-const one = Args.text({ name: "target" }).pipe(
+export const one = Args.text({ name: "target" }).pipe(
   Args.mapEffect((word) => {
     const [service, component, ...rest] = word.split("/")
     const good = isName(service) && (component === undefined || isComponent(component)) && rest.length === 0

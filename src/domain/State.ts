@@ -23,3 +23,7 @@ export type DeploymentState = typeof DeploymentState.Type
 /** What a deployment is for; a restart brings no other spec, and is no revision. */
 export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart")
 export type DeploymentKind = typeof DeploymentKind.Type
+
+/** What an event tells of: a state as desired or as observed, a container that the agent started again, a deployment. */
+export const EventKind = Schema.Literal("desired", "observed", "restarted", ...DeploymentKind.literals)
+export type EventKind = typeof EventKind.Type

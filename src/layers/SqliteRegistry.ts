@@ -7,6 +7,7 @@ import * as Ulid from "../domain/Ulid.ts"
 import { Registry } from "../services/Registry.ts"
 import { type RegistryLocked, RegistryTooNew, type RegistryUnavailable } from "../services/RegistryError.ts"
 import * as Deployments from "./sqlite/deployments.ts"
+import * as Events from "./sqlite/events.ts"
 import * as Lock from "./sqlite/lock.ts"
 import { migrations, schemaVersion } from "./sqlite/migrations.ts"
 import { unavailable } from "./sqlite/queries.ts"
@@ -18,7 +19,13 @@ const make = Effect.gen(function* () {
   const [meta] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'registry_id'`
   const id = meta?.value ?? (yield* Ulid.make)
   if (!meta) yield* sql`INSERT INTO meta (key, value) VALUES ('registry_id', ${id})`
-  return Registry.of({ id, ...Services.make(sql), ...Deployments.make(sql), ...Resources.make(sql) })
+  return Registry.of({
+    id,
+    ...Services.make(sql),
+    ...Deployments.make(sql),
+    ...Resources.make(sql),
+    ...Events.make(sql)
+  })
 })
 
 /** Refuses a database that a newer program has migrated, before touching it. */

@@ -22,6 +22,8 @@ export interface Target {
   readonly service: string
   /** Absent: the whole service. */
   readonly component: string | undefined
+  /** Who asks for it. */
+  readonly actor?: string
 }
 
 /** What became of one component; `changed` is false when it was so already. */
@@ -121,7 +123,7 @@ const startOne = (row: ServiceRow, component: ComponentSpec) =>
 export const stop = (target: Target) =>
   act(target, "a stop", (row, components, orphans) =>
     Effect.gen(function* () {
-      yield* (yield* Registry).setDesired(target.service, target.component, "stopped")
+      yield* (yield* Registry).setDesired(target.service, target.component, "stopped", target.actor)
       yield* changeRoutes([], yield* keysOf(target.service, components))
       const inOrder = [
         ...ordered(row.spec, components).reverse(),
@@ -134,7 +136,7 @@ export const stop = (target: Target) =>
 export const start = (target: Target) =>
   act(target, "a start", (row, components) =>
     Effect.gen(function* () {
-      yield* (yield* Registry).setDesired(target.service, target.component, "running")
+      yield* (yield* Registry).setDesired(target.service, target.component, "running", target.actor)
       return yield* Effect.forEach(ordered(row.spec, components), (component) => startOne(row, component))
     })
   )

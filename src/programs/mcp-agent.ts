@@ -72,6 +72,7 @@ const main = (config: AgentConfig, file: string) =>
     port: config.server.grpcAddr.port,
     certFile: config.server.tlsCert,
     keyFile: config.server.tlsKey,
+    eventRetention: config.monitor.eventRetention,
     policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
   }).pipe(
     Effect.provide(

@@ -90,9 +90,11 @@ runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
   NodeRuntime.runMain({
     disableErrorReporting: true,
     disablePrettyLogger: true,
-    // Without process.exit, which would cut off what a pipe has not taken yet.
     teardown: (exit) => {
       if (Exit.isFailure(exit)) process.exitCode = Cause.isInterrupted(exit.cause) ? INTERRUPTED : 1
+      // All is said, but a connection that a silent node never answers would keep the process. What a pipe has not taken
+      // yet goes first: an empty write is over when those before it are.
+      process.stdout.write("", () => process.stderr.write("", () => process.exit()))
     }
   })
 )

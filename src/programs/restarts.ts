@@ -81,6 +81,8 @@ const startAgain = (ended: Ended) =>
     if (current.containerName !== containerName(service, component)) return yield* runtime.start(current.id)
     const id = yield* revive(stored, spec, facts)
     if (id !== current.id) yield* note(ended, ended.next, id, undefined)
+    const restarted = { kind: "restarted", from: "exited", to: "running", message: why, actor: "" } as const
+    yield* registry.recordEvent({ service, component, ...restarted })
     yield* registry.setObserved(service, component, "running")
     yield* routesTo(stored, [spec])
   })

@@ -52,7 +52,7 @@ export const agentConfig: Table<typeof AgentConfig.Encoded> = {
       }
     },
     monitor: {
-      about: "Watching for drift. Read and checked; alerts do not exist yet.",
+      about: "Watching for drift. Of these only event_retention counts yet: alerts do not exist.",
       keys: {
         interval: "Between two looks at everything.",
         alert_command: "A program and its arguments, each a text of its own; never a shell.",

@@ -1,6 +1,13 @@
 import { Context, type Effect, type Option } from "effect"
 import type { ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
-import type { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../domain/State.ts"
+import type {
+  Action,
+  DeploymentKind,
+  DeploymentState,
+  DesiredState,
+  EventKind,
+  ObservedState
+} from "../domain/State.ts"
 import type { RegistryUnavailable } from "./RegistryError.ts"
 
 /** A service's row. Times are milliseconds since the epoch. */
@@ -105,6 +112,23 @@ export interface RestartRow {
   readonly nextAt?: number | undefined
 }
 
+/** Something that became otherwise. */
+export interface EventRow {
+  /** In the order in which they were written. */
+  readonly id: number
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly service: string
+  /** Empty: of the whole service. */
+  readonly component: string
+  readonly kind: EventKind
+  readonly from: string
+  readonly to: string
+  readonly message: string
+  /** Who did it; empty when nobody did. */
+  readonly actor: string
+}
+
 type Read<A> = Effect.Effect<A, RegistryUnavailable>
 type Write = Effect.Effect<void, RegistryUnavailable>
 
@@ -122,7 +146,13 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly components: (service?: string) => Read<ReadonlyArray<ComponentRow>>
     readonly putComponent: (row: Omit<ComponentRow, "observedAt">) => Write
     readonly removeComponent: (service: string, component: string) => Write
-    readonly setDesired: (service: string, component: string | undefined, desired: DesiredState) => Write
+    /** Who changes it is in the event that tells of it. */
+    readonly setDesired: (
+      service: string,
+      component: string | undefined,
+      desired: DesiredState,
+      actor?: string
+    ) => Write
     readonly setObserved: (service: string, component: string, observed: ObservedState) => Write
     /** Steps and the state `starting`, in one transaction. */
     readonly beginDeployment: (
@@ -161,6 +191,17 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly releasePorts: (containerId: string) => Write
     /** Drops the ports of a service that belong to no container that a component's row names. */
     readonly releaseStrayPorts: (service: string) => Write
+    /** What no other row tells; changes of desired and observed states and of deployments are recorded with them. */
+    readonly recordEvent: (event: Omit<EventRow, "id" | "at">) => Write
+    /** The newest `limit` of those after an id and since a time, oldest first. */
+    readonly events: (wanted: {
+      readonly service?: string | undefined
+      readonly component?: string | undefined
+      readonly since: number
+      readonly after: number
+      readonly limit: number
+    }) => Read<ReadonlyArray<EventRow>>
+    readonly pruneEvents: (before: number) => Write
     readonly restarts: Read<ReadonlyArray<RestartRow>>
     readonly putRestart: (row: RestartRow) => Write
     readonly dropRestart: (service: string, component: string) => Write

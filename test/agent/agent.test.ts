@@ -64,7 +64,15 @@ const agent = (policy: Policy = anything) =>
       )
     )
     const { server } = yield* Effect.provide(
-      listen({ host: "127.0.0.1", port: 0, certFile, keyFile, policy, recheckEvery: "50 millis" }),
+      listen({
+        host: "127.0.0.1",
+        port: 0,
+        certFile,
+        keyFile,
+        policy,
+        recheckEvery: "50 millis",
+        eventRetention: "30 days"
+      }),
       context
     )
     const control = yield* Effect.provide(FakeRuntimeControl, context)

@@ -46,6 +46,11 @@ describe("table", () => {
       ["A          LONGER", "wide cell  -", "x          y"]
     )
   })
+  it("leaves columns at the end out where even narrow ones do not fit", () => {
+    const rows = [["my-service", "component", "running", "127.0.0.1:8080:80"]]
+    const lines = table(["SERVICE", "COMPONENT", "STATE", "PORTS"], rows, { ...look, width: 24 })
+    assert.deepStrictEqual(lines, ["SERVI…  COMPON…  STATE", "my-se…  compon…  running"])
+  })
   it("takes the width from the widest column first", () => {
     const rows = [["web", "a-very-long-image-reference:v1", "ok"]]
     for (const width of [20, 25, 30]) {

@@ -37,6 +37,7 @@ const unary = [
   "restartService",
   "listServices",
   "listDeployments",
+  "listEvents",
   "getServiceStatus",
   "liveCheck",
   "nodeStatus",

@@ -159,7 +159,9 @@ layer(RunningNode.layer, timeout)("what operators get wrong", (it) => {
         assert.strictEqual(ran.code, 0)
         const seen = yield* run("script", ["-qec", typed, "/dev/null"], { MCP_CONFIG: ada.file, TERM: "xterm" })
         assert.strictEqual(seen.code, 0, seen.stdout)
-        for (const line of seen.stdout.split(/\r?\n/)) assert.isAtMost([...line].length, 40, `${command}: ${line}`)
+        // Sentences may wrap; a table that did could not be read.
+        for (const line of seen.stdout.split(/\r?\n/).filter((line) => !line.includes(" on here: ")))
+          assert.isAtMost([...line].length, 40, `${command}: ${line}`)
       }
       assert.strictEqual((yield* ada.mcp("undeploy", long, "--yes")).code, 0)
     })

@@ -130,6 +130,46 @@ describe("the registry on SQLite", () => {
     })
   )
 
+  it.scopedLive("tells what became otherwise, in order and by whom, and nothing of what stayed as it was", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "mcp.db")
+      yield* within(
+        path,
+        Effect.gen(function* () {
+          const registry = yield* Registry
+          yield* registry.beginDeployment(begun, [])
+          yield* registry.commitDeployment("01A", row, [web])
+          yield* registry.setObserved("shop", "web", "running")
+          yield* registry.setObserved("shop", "web", "exited")
+          yield* registry.setObserved("shop", "web", "exited")
+          yield* registry.setDesired("shop", undefined, "stopped", "ada")
+          yield* registry.setDesired("shop", undefined, "stopped", "ada")
+          yield* registry.removeService("shop")
+          const all = yield* registry.events({ since: 0, after: 0, limit: 100 })
+          assert.deepStrictEqual(
+            all.map((e) => [e.id, e.component, e.kind, e.from, e.to, e.actor]),
+            [
+              [1, "", "deploy", "", "starting", "ada"],
+              [2, "", "deploy", "starting", "succeeded", "ada"],
+              [3, "web", "observed", "running", "exited", ""],
+              [4, "", "desired", "running", "stopped", "ada"],
+              [5, "web", "observed", "exited", "removed", ""]
+            ]
+          )
+          const ids = (wanted: Partial<Parameters<typeof registry.events>[0]>) =>
+            Effect.map(registry.events({ since: 0, after: 0, limit: 100, ...wanted }), (rows) => rows.map((e) => e.id))
+          assert.deepStrictEqual(yield* ids({ after: 3 }), [4, 5])
+          assert.deepStrictEqual(yield* ids({ limit: 2 }), [4, 5])
+          assert.deepStrictEqual(yield* ids({ component: "web" }), [3, 5])
+          assert.deepStrictEqual(yield* ids({ service: "mail" }), [])
+          assert.deepStrictEqual(yield* ids({ since: (all[0]?.at ?? 0) + 60_000 }), [])
+          yield* registry.pruneEvents((all[0]?.at ?? 0) + 60_000)
+          assert.deepStrictEqual(yield* ids({}), [])
+        })
+      )
+    })
+  )
+
   it.scopedLive("forgets a service with its components, and keeps its history", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "mcp.db")

@@ -3,9 +3,11 @@ import { Effect, TestClock } from "effect"
 import { backoff, nextRestart, none } from "../../src/domain/Restart.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { deploy } from "../../src/programs/deploy.ts"
+import { forgetEvents } from "../../src/programs/events.ts"
 import { stop } from "../../src/programs/lifecycle.ts"
 import { live } from "../../src/programs/report.ts"
 import { superviseRestarts } from "../../src/programs/restarts.ts"
+import { Registry } from "../../src/services/Registry.ts"
 import { asked, deployed, node, passTime, specOf } from "./support.ts"
 
 const web = (change: Record<string, unknown> = {}) =>
@@ -160,3 +162,27 @@ describe("the agent", () => {
     }).pipe(Effect.provide(node()))
   )
 })
+
+it.scoped("what the agent did by itself is an event, with its cause", () =>
+  Effect.gen(function* () {
+    const control = yield* running()
+    yield* control.kill("shop-web", 137)
+    yield* pass("1 seconds")
+    const told = yield* (yield* Registry).events({ service: "shop", component: "web", since: 0, after: 0, limit: 10 })
+    assert.deepInclude(told.at(-1), { kind: "restarted", from: "exited", to: "running", actor: "" })
+    assert.match(told.at(-1)?.message ?? "", /exit code 137|killed/)
+  }).pipe(Effect.provide(node()))
+)
+
+it.scoped("events are forgotten when they are older than the retention, looked at each hour", () =>
+  Effect.gen(function* () {
+    yield* running()
+    const known = Effect.flatMap(Registry, (r) => r.events({ since: 0, after: 0, limit: 10 }))
+    yield* Effect.forkScoped(forgetEvents("1 day"))
+    yield* pass("1 seconds")
+    assert.isAbove((yield* known).length, 0)
+    yield* TestClock.adjust("26 hours")
+    yield* settleDown
+    assert.deepStrictEqual(yield* known, [])
+  }).pipe(Effect.provide(node()))
+)

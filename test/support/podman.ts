@@ -50,9 +50,25 @@ const machineConf = (): string => {
   return existsSync(conf) ? readFileSync(conf, "utf8") : ""
 }
 
-/** A podman that is new on the host frees all locks in shared memory, also those of containers in other stores. */
-const withOwnLocks = (conf: string): string =>
-  `${/^\[engine\]$/m.test(conf) ? "" : "[engine]\n"}${conf}`.replace("[engine]", '[engine]\nlock_type = "file"')
+/**
+ * A podman that is new on the host frees all locks in shared memory, also those of containers in other stores; so locks
+ * are files. And netavark's own place is looked at before the system's.
+ */
+const withOwnEngine = (conf: string, helpers: string): string =>
+  `${/^\[engine\]$/m.test(conf) ? "" : "[engine]\n"}${conf}`.replace(
+    "[engine]",
+    `[engine]\nlock_type = "file"\nhelper_binaries_dir = ["${helpers}", "/usr/lib/podman", "/usr/libexec/podman"]`
+  )
+
+/**
+ * netavark calls the chains of a network's firewall rules by the network's name, and removes them with the last container
+ * on it: with those of another instance, whose service has the same name. So it is told another name.
+ */
+const netavark = (slot: number) => `#!/bin/bash
+set -o pipefail
+for real in /usr/lib/podman/netavark /usr/libexec/podman/netavark; do [[ -x $real ]] && break; done
+sed 's/"mcp-/"slot${slot}-mcp-/g' | "$real" "$@" | sed 's/"slot${slot}-mcp-/"mcp-/g'
+`
 
 /** A number that no other running instance has, also in other processes: the kernel frees the name when they end. */
 const takeSlot = Effect.acquireRelease(
@@ -89,6 +105,7 @@ const network = (name: string, bridge: string, subnet: string, gateway: string) 
  * - a mount namespace of its own that lasts until the end, with its own `/run/containers` and `/run/netns`. Whatever
  *   podman leaves mounted goes with it;
  * - subnets of its own, 10.<200 + slot>.*.*;
+ * - names of its own for what netavark writes into the machine's firewall, see there;
  * - bridge names of its own. podman calls a new bridge podman1, podman2, ... by what it finds in its networks and on the
  *   host, where another's bridge is missing until its first container starts. Networks that are never used take the
  *   names of lower slots away.
@@ -108,8 +125,10 @@ const isolate = (dir: string, slot: number) => {
   }
   writeFileSync(
     join(dir, "containers.conf"),
-    `${withOwnLocks(machineConf())}\n[network]\ndefault_subnet_pools = [{"base" = "10.${200 + slot}.0.0/16", "size" = 24}]\n`
+    `${withOwnEngine(machineConf(), join(dir, "helpers"))}\n[network]\ndefault_subnet_pools = [{"base" = "10.${200 + slot}.0.0/16", "size" = 24}]\n`
   )
+  mkdirSync(join(dir, "helpers"))
+  writeFileSync(join(dir, "helpers/netavark"), netavark(slot), { mode: 0o755 })
   mkdirSync(join(dir, "run"))
   mkdirSync(join(dir, "ns"))
   writeFileSync(join(dir, "ns/mnt"), "")

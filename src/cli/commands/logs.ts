@@ -1,7 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt"
-import { Command, HelpDoc, Options, ValidationError } from "@effect/cli"
-import { Chunk, Clock, Effect, Option, Schema, Stream } from "effect"
-import { DurationMillis } from "../../domain/Scalars.ts"
+import { Command, Options } from "@effect/cli"
+import { Chunk, Effect, Option, Schema, Stream } from "effect"
 import type { LogsResponse } from "../../gen/mcp/v1/mcp_pb.ts"
 import { Agents, type NodeConfig } from "../../services/Agents.ts"
 import type { Paint, Style } from "../ansi.ts"
@@ -12,25 +11,8 @@ import { acting, ask, at, ofService, reading } from "../nodes.ts"
 import { look } from "../output.ts"
 import { date } from "../rows.ts"
 import { Screen } from "../Screen.ts"
+import { invalid, since } from "../since.ts"
 import * as Target from "../target.ts"
-
-const millisOf = Schema.decodeUnknownOption(DurationMillis)
-
-/** A duration ago, or a time. */
-const sinceTime = (word: string) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const millis = millisOf(word)
-    const time = Option.isSome(millis)
-      ? now - millis.value
-      : /^\d{4}-\d\d-\d\d/.test(word)
-        ? Date.parse(word)
-        : Number.NaN
-    if (!Number.isNaN(time)) return new Date(time)
-    return yield* invalid(`--since ${word}: expected a duration such as "10m", or a time such as 2026-01-31T08:00:00Z`)
-  })
-
-const invalid = (problem: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(problem)))
 
 const lines = (n: number) =>
   n >= 0 && n <= 0xffff_ffff ? Effect.succeed(n) : invalid(`--tail ${n}: expected a number of lines, 0 or more`)
@@ -43,12 +25,7 @@ const options = {
     Options.optional,
     Options.withDescription("only the last N lines of each")
   ),
-  since: Options.text("since").pipe(
-    Options.withPseudoName("T"),
-    Options.mapEffect(sinceTime),
-    Options.optional,
-    Options.withDescription("only what is newer: 10m, 2h, or a time")
-  ),
+  since,
   timestamps: Options.boolean("timestamps").pipe(Options.withAlias("t"), Options.withDescription("show the times"))
 }
 

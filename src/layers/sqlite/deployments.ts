@@ -2,6 +2,7 @@ import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Schema } from "effect"
 import type { DeploymentState } from "../../domain/State.ts"
 import type { DeploymentFailure, Registry } from "../../services/Registry.ts"
+import { noting } from "./events.ts"
 import { all, firstRow, read, write } from "./queries.ts"
 import { DeploymentRow, encodeFailure, encodeSpec, StepRow } from "./rows.ts"
 import { putComponent, putService } from "./services.ts"
@@ -16,13 +17,17 @@ const setState = (
   state: DeploymentState,
   failure: DeploymentFailure | undefined
 ) =>
-  Effect.flatMap(
-    Clock.currentTimeMillis,
-    (now) =>
-      sql`UPDATE deployments SET state = ${state}, finished_at = ${finished.has(state) ? now : null},
-          failure = COALESCE(${failure ? encodeFailure(failure) : null}, failure), last_error = NULL
-          WHERE id = ${deployment}`
-  )
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* noting(
+      sql,
+      sql`SELECT service, '' AS component, kind, state AS from_state, ${state} AS to_state,
+            ${failure?.message ?? ""} AS message, actor FROM deployments WHERE id = ${deployment}`
+    )
+    yield* sql`UPDATE deployments SET state = ${state}, finished_at = ${finished.has(state) ? now : null},
+        failure = COALESCE(${failure ? encodeFailure(failure) : null}, failure), last_error = NULL
+        WHERE id = ${deployment}`
+  })
 
 export const make = (sql: SqlClient.SqlClient) =>
   ({
@@ -35,6 +40,11 @@ export const make = (sql: SqlClient.SqlClient) =>
                 (id, service, kind, spec, actor, state, rollback_to, pinned_from, started_at)
               VALUES (${row.id}, ${row.service}, ${row.kind}, ${encodeSpec(row.spec)}, ${row.actor}, 'starting',
                 ${row.rollbackTo ?? null}, ${row.pinnedFrom ?? null}, ${now})`
+            yield* noting(
+              sql,
+              sql`SELECT service, '' AS component, kind, '' AS from_state, state AS to_state, '' AS message, actor
+                  FROM deployments WHERE id = ${row.id}`
+            )
             for (const step of steps) {
               yield* sql`INSERT INTO deployment_steps (deployment, component, action, update_order, generation,
                   from_image, image_id, image_digest, previous_container_id, previous_ran)
@@ -48,7 +58,8 @@ export const make = (sql: SqlClient.SqlClient) =>
     setNewContainer: (deployment, component, containerId) =>
       write(sql`UPDATE deployment_steps SET new_container_id = ${containerId}
                 WHERE deployment = ${deployment} AND component = ${component}`),
-    setDeploymentState: (deployment, state, failure) => write(setState(sql, deployment, state, failure)),
+    setDeploymentState: (deployment, state, failure) =>
+      write(sql.withTransaction(setState(sql, deployment, state, failure))),
     setSwitched: (deployment) => write(sql`UPDATE deployments SET switched = 1 WHERE id = ${deployment}`),
     setUnswept: (id) => write(sql`UPDATE deployments SET swept = 0 WHERE id = ${id}`),
     setSwept: (service) =>

@@ -97,8 +97,26 @@ const commitProtocol = Effect.gen(function* () {
   yield* sql`CREATE TABLE pulled_images (image_id TEXT PRIMARY KEY, reference TEXT NOT NULL, pulled_at BIGINT NOT NULL)`
 })
 
+const events = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE events (
+      id BIGINT PRIMARY KEY,
+      at BIGINT NOT NULL,
+      service TEXT NOT NULL,
+      component TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      from_state TEXT NOT NULL,
+      to_state TEXT NOT NULL,
+      message TEXT NOT NULL,
+      actor TEXT NOT NULL
+    )`
+  yield* sql`CREATE INDEX events_by_service ON events (service, id)`
+  yield* sql`CREATE INDEX events_by_time ON events (at)`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
-export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol }
+export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol, "0003_events": events }
 
 /** The newest schema that this program knows. */
 export const schemaVersion = Object.keys(migrations).length

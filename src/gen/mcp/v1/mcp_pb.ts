@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mcp/v1/mcp.proto.
  */
 export const file_mcp_v1_mcp: GenFile = /*@__PURE__*/
-  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSK2AQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJEh8KBXN0ZXBzGAcgAygLMhAubWNwLnYxLlN0ZXBUaW1lIi0KCFN0ZXBUaW1lEgwKBHN0ZXAYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAQiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIl0KFlJvbGxiYWNrU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdub193YWl0GAMgASgIEhUKDXdhaXRfZm9yX2xvY2sYBCABKAgiawoXUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi5tY3AudjEuRGVwbG95UmVzcG9uc2USJgoGdGFyZ2V0GAIgASgLMhYubWNwLnYxLlJvbGxiYWNrVGFyZ2V0Il4KDlJvbGxiYWNrVGFyZ2V0EhIKCmRlcGxveW1lbnQYASABKAkSEwoLb25seV9pbWFnZXMYAiABKAgSIwoGaW1hZ2VzGAMgAygLMhMubWNwLnYxLkltYWdlQ2hhbmdlIjoKC0ltYWdlQ2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIlwKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRINCgVsaW1pdBgCIAEoDRIRCglkaWZmX2Zyb20YAyABKAkSDwoHZGlmZl90bxgEIAEoCSJrChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIrCgtkZXBsb3ltZW50cxgBIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbxIjCgRkaWZmGAIgAygLMhUubWNwLnYxLkNvbXBvbmVudFBsYW4iFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCI9ChRMaXN0U2VydmljZXNSZXNwb25zZRIlCghzZXJ2aWNlcxgBIAMoCzITLm1jcC52MS5TZXJ2aWNlSW5mbyKMAQoLU2VydmljZUluZm8SDAoEbmFtZRgBIAEoCRIlCgdkZXNpcmVkGAIgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIPCgdjb21tZW50GAMgASgJEikKCmNvbXBvbmVudHMYBCADKAsyFS5tY3AudjEuQ29tcG9uZW50SW5mbxIMCgRub2RlGAUgASgJIuUBCg1Db21wb25lbnRJbmZvEgwKBG5hbWUYASABKAkSEQoJY29udGFpbmVyGAIgASgJEiUKB2Rlc2lyZWQYAyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgEEi8KC29ic2VydmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChdHZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIkMKGEdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRInCghzZXJ2aWNlcxgBIAMoCzIVLm1jcC52MS5TZXJ2aWNlU3RhdHVzIoQBCg1TZXJ2aWNlU3RhdHVzEiEKBGluZm8YASABKAsyEy5tY3AudjEuU2VydmljZUluZm8SIwoEbGl2ZRgCIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50EisKC2RlcGxveW1lbnRzGAMgAygLMhYubWNwLnYxLkRlcGxveW1lbnRJbmZvIvgCCg5EZXBsb3ltZW50SW5mbxIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhY3RvchgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBiABKAkSDAoEa2luZBgHIAEoCRITCgtyb2xsYmFja190bxgIIAEoCRIpCgdjaGFuZ2VzGAkgAygLMhgubWNwLnYxLkRlcGxveW1lbnRDaGFuZ2USDwoHY3VycmVudBgKIAEoCBITCgtpbWFnZXNfa2VwdBgLIAEoCBIOCgZyZWFzb24YDCABKAkSEQoJbGFzdF9sb2dzGA0gAygJEg4KBnBpbm5lZBgOIAEoCBIRCgljb21wb25lbnQYDyABKAkSEgoKbGFzdF9lcnJvchgQIAEoCSJrChBEZXBsb3ltZW50Q2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkiIwoQTGl2ZUNoZWNrUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIj4KEUxpdmVDaGVja1Jlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCKSAwoNTGl2ZUNvbXBvbmVudBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSJwoIb2JzZXJ2ZWQYBCABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZRINCgVpbWFnZRgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAggASgNEg0KBXBvcnRzGAkgAygJEhYKCWV4aXRfY29kZRgKIAEoBUgAiAEBEiUKB2Rlc2lyZWQYCyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEg4KBmhlYWx0aBgMIAEoCRIUCgxjb250YWluZXJfaWQYDSABKAkSDQoFZHJpZnQYDiADKAkSLgoKcmVzdGFydF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSKIAQoLTG9nc1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGZm9sbG93GAMgASgIEhEKBHRhaWwYBCABKA1IAIgBARIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX3RhaWwiZwoMTG9nc1Jlc3BvbnNlEhEKCWNvbXBvbmVudBgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3RyZWFtGAMgASgJEgwKBGxpbmUYBCABKAkiEwoRTm9kZVN0YXR1c1JlcXVlc3QizQIKEk5vZGVTdGF0dXNSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYXJjaBgDIAEoCRIMCgRyb2xlGAQgASgJEhAKCHNlcnZpY2VzGAUgASgNEhoKEmNvbnRhaW5lcnNfcnVubmluZxgGIAEoDRImCgdydW50aW1lGAcgASgLMhUubWNwLnYxLlJ1bnRpbWVTdGF0dXMSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEY3B1cxgJIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYCiABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYCyABKAQSGAoQZGlza190b3RhbF9ieXRlcxgMIAEoBBIXCg9kaXNrX3VzZWRfYnl0ZXMYDSABKAQiQgoNUnVudGltZVN0YXR1cxIRCglhdmFpbGFibGUYASABKAgSDwoHdmVyc2lvbhgCIAEoCRINCgVlcnJvchgDIAEoCSIUChJIZWFsdGhDaGVja1JlcXVlc3QiJAoTSGVhbHRoQ2hlY2tSZXNwb25zZRINCgVzdGF0ZRgBIAEoCSp9CgxEZXNpcmVkU3RhdGUSHQoZREVTSVJFRF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFURFU0lSRURfU1RBVEVfUlVOTklORxABEhkKFURFU0lSRURfU1RBVEVfU1RPUFBFRBACEhgKFERFU0lSRURfU1RBVEVfSUdOT1JFEAMq2AEKDU9ic2VydmVkU3RhdGUSHgoaT0JTRVJWRURfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZPQlNFUlZFRF9TVEFURV9SVU5OSU5HEAESGgoWT0JTRVJWRURfU1RBVEVfU1RPUFBFRBACEhkKFU9CU0VSVkVEX1NUQVRFX0VYSVRFRBADEhwKGE9CU0VSVkVEX1NUQVRFX1VOSEVBTFRIWRAEEhoKFk9CU0VSVkVEX1NUQVRFX1JFTU9WRUQQBRIaChZPQlNFUlZFRF9TVEFURV9VTktOT1dOEAYqkwEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fQ1JFQVRFEAESEgoOQUNUSU9OX1JFUExBQ0UQAhIQCgxBQ1RJT05fU1RBUlQQAxIUChBBQ1RJT05fVU5DSEFOR0VEEAQSEQoNQUNUSU9OX09SUEhBThAFEg8KC0FDVElPTl9TVE9QEAYyhwgKD01jcEFnZW50U2VydmljZRI5CgZEZXBsb3kSFS5tY3AudjEuRGVwbG95UmVxdWVzdBoWLm1jcC52MS5EZXBsb3lSZXNwb25zZTABEjEKBFBsYW4SEy5tY3AudjEuUGxhblJlcXVlc3QaFC5tY3AudjEuUGxhblJlc3BvbnNlElIKD1VuZGVwbG95U2VydmljZRIeLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlVuZGVwbG95U2VydmljZVJlc3BvbnNlEkYKC1N0b3BTZXJ2aWNlEhoubWNwLnYxLlN0b3BTZXJ2aWNlUmVxdWVzdBobLm1jcC52MS5TdG9wU2VydmljZVJlc3BvbnNlEkkKDFN0YXJ0U2VydmljZRIbLm1jcC52MS5TdGFydFNlcnZpY2VSZXF1ZXN0GhwubWNwLnYxLlN0YXJ0U2VydmljZVJlc3BvbnNlEk8KDlJlc3RhcnRTZXJ2aWNlEh0ubWNwLnYxLlJlc3RhcnRTZXJ2aWNlUmVxdWVzdBoeLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlc3BvbnNlElQKD1JvbGxiYWNrU2VydmljZRIeLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlJvbGxiYWNrU2VydmljZVJlc3BvbnNlMAESUgoPTGlzdERlcGxveW1lbnRzEh4ubWNwLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaHy5tY3AudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2USSQoMTGlzdFNlcnZpY2VzEhsubWNwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHC5tY3AudjEuTGlzdFNlcnZpY2VzUmVzcG9uc2USVQoQR2V0U2VydmljZVN0YXR1cxIfLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBogLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USQAoJTGl2ZUNoZWNrEhgubWNwLnYxLkxpdmVDaGVja1JlcXVlc3QaGS5tY3AudjEuTGl2ZUNoZWNrUmVzcG9uc2USMwoETG9ncxITLm1jcC52MS5Mb2dzUmVxdWVzdBoULm1jcC52MS5Mb2dzUmVzcG9uc2UwARJDCgpOb2RlU3RhdHVzEhkubWNwLnYxLk5vZGVTdGF0dXNSZXF1ZXN0GhoubWNwLnYxLk5vZGVTdGF0dXNSZXNwb25zZRJGCgtIZWFsdGhDaGVjaxIaLm1jcC52MS5IZWFsdGhDaGVja1JlcXVlc3QaGy5tY3AudjEuSGVhbHRoQ2hlY2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSK2AQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJEh8KBXN0ZXBzGAcgAygLMhAubWNwLnYxLlN0ZXBUaW1lIi0KCFN0ZXBUaW1lEgwKBHN0ZXAYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAQiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIl0KFlJvbGxiYWNrU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdub193YWl0GAMgASgIEhUKDXdhaXRfZm9yX2xvY2sYBCABKAgiawoXUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi5tY3AudjEuRGVwbG95UmVzcG9uc2USJgoGdGFyZ2V0GAIgASgLMhYubWNwLnYxLlJvbGxiYWNrVGFyZ2V0Il4KDlJvbGxiYWNrVGFyZ2V0EhIKCmRlcGxveW1lbnQYASABKAkSEwoLb25seV9pbWFnZXMYAiABKAgSIwoGaW1hZ2VzGAMgAygLMhMubWNwLnYxLkltYWdlQ2hhbmdlIjoKC0ltYWdlQ2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIlwKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRINCgVsaW1pdBgCIAEoDRIRCglkaWZmX2Zyb20YAyABKAkSDwoHZGlmZl90bxgEIAEoCSJrChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIrCgtkZXBsb3ltZW50cxgBIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbxIjCgRkaWZmGAIgAygLMhUubWNwLnYxLkNvbXBvbmVudFBsYW4igAEKEUxpc3RFdmVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZnRlchgEIAEoBBINCgVsaW1pdBgFIAEoDSIzChJMaXN0RXZlbnRzUmVzcG9uc2USHQoGZXZlbnRzGAEgAygLMg0ubWNwLnYxLkV2ZW50IqcBCgVFdmVudBIKCgJpZBgBIAEoBBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc2VydmljZRgDIAEoCRIRCgljb21wb25lbnQYBCABKAkSDAoEa2luZBgFIAEoCRIMCgRmcm9tGAYgASgJEgoKAnRvGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSDQoFYWN0b3IYCSABKAkiFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCI9ChRMaXN0U2VydmljZXNSZXNwb25zZRIlCghzZXJ2aWNlcxgBIAMoCzITLm1jcC52MS5TZXJ2aWNlSW5mbyKMAQoLU2VydmljZUluZm8SDAoEbmFtZRgBIAEoCRIlCgdkZXNpcmVkGAIgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIPCgdjb21tZW50GAMgASgJEikKCmNvbXBvbmVudHMYBCADKAsyFS5tY3AudjEuQ29tcG9uZW50SW5mbxIMCgRub2RlGAUgASgJIuUBCg1Db21wb25lbnRJbmZvEgwKBG5hbWUYASABKAkSEQoJY29udGFpbmVyGAIgASgJEiUKB2Rlc2lyZWQYAyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgEEi8KC29ic2VydmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChdHZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIkMKGEdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRInCghzZXJ2aWNlcxgBIAMoCzIVLm1jcC52MS5TZXJ2aWNlU3RhdHVzIoQBCg1TZXJ2aWNlU3RhdHVzEiEKBGluZm8YASABKAsyEy5tY3AudjEuU2VydmljZUluZm8SIwoEbGl2ZRgCIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50EisKC2RlcGxveW1lbnRzGAMgAygLMhYubWNwLnYxLkRlcGxveW1lbnRJbmZvIvgCCg5EZXBsb3ltZW50SW5mbxIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhY3RvchgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBiABKAkSDAoEa2luZBgHIAEoCRITCgtyb2xsYmFja190bxgIIAEoCRIpCgdjaGFuZ2VzGAkgAygLMhgubWNwLnYxLkRlcGxveW1lbnRDaGFuZ2USDwoHY3VycmVudBgKIAEoCBITCgtpbWFnZXNfa2VwdBgLIAEoCBIOCgZyZWFzb24YDCABKAkSEQoJbGFzdF9sb2dzGA0gAygJEg4KBnBpbm5lZBgOIAEoCBIRCgljb21wb25lbnQYDyABKAkSEgoKbGFzdF9lcnJvchgQIAEoCSJrChBEZXBsb3ltZW50Q2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkiIwoQTGl2ZUNoZWNrUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIj4KEUxpdmVDaGVja1Jlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCKSAwoNTGl2ZUNvbXBvbmVudBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSJwoIb2JzZXJ2ZWQYBCABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZRINCgVpbWFnZRgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAggASgNEg0KBXBvcnRzGAkgAygJEhYKCWV4aXRfY29kZRgKIAEoBUgAiAEBEiUKB2Rlc2lyZWQYCyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEg4KBmhlYWx0aBgMIAEoCRIUCgxjb250YWluZXJfaWQYDSABKAkSDQoFZHJpZnQYDiADKAkSLgoKcmVzdGFydF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSKIAQoLTG9nc1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGZm9sbG93GAMgASgIEhEKBHRhaWwYBCABKA1IAIgBARIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX3RhaWwiZwoMTG9nc1Jlc3BvbnNlEhEKCWNvbXBvbmVudBgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3RyZWFtGAMgASgJEgwKBGxpbmUYBCABKAkiEwoRTm9kZVN0YXR1c1JlcXVlc3QizQIKEk5vZGVTdGF0dXNSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYXJjaBgDIAEoCRIMCgRyb2xlGAQgASgJEhAKCHNlcnZpY2VzGAUgASgNEhoKEmNvbnRhaW5lcnNfcnVubmluZxgGIAEoDRImCgdydW50aW1lGAcgASgLMhUubWNwLnYxLlJ1bnRpbWVTdGF0dXMSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEY3B1cxgJIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYCiABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYCyABKAQSGAoQZGlza190b3RhbF9ieXRlcxgMIAEoBBIXCg9kaXNrX3VzZWRfYnl0ZXMYDSABKAQiQgoNUnVudGltZVN0YXR1cxIRCglhdmFpbGFibGUYASABKAgSDwoHdmVyc2lvbhgCIAEoCRINCgVlcnJvchgDIAEoCSIUChJIZWFsdGhDaGVja1JlcXVlc3QiJAoTSGVhbHRoQ2hlY2tSZXNwb25zZRINCgVzdGF0ZRgBIAEoCSp9CgxEZXNpcmVkU3RhdGUSHQoZREVTSVJFRF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFURFU0lSRURfU1RBVEVfUlVOTklORxABEhkKFURFU0lSRURfU1RBVEVfU1RPUFBFRBACEhgKFERFU0lSRURfU1RBVEVfSUdOT1JFEAMq2AEKDU9ic2VydmVkU3RhdGUSHgoaT0JTRVJWRURfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZPQlNFUlZFRF9TVEFURV9SVU5OSU5HEAESGgoWT0JTRVJWRURfU1RBVEVfU1RPUFBFRBACEhkKFU9CU0VSVkVEX1NUQVRFX0VYSVRFRBADEhwKGE9CU0VSVkVEX1NUQVRFX1VOSEVBTFRIWRAEEhoKFk9CU0VSVkVEX1NUQVRFX1JFTU9WRUQQBRIaChZPQlNFUlZFRF9TVEFURV9VTktOT1dOEAYqkwEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fQ1JFQVRFEAESEgoOQUNUSU9OX1JFUExBQ0UQAhIQCgxBQ1RJT05fU1RBUlQQAxIUChBBQ1RJT05fVU5DSEFOR0VEEAQSEQoNQUNUSU9OX09SUEhBThAFEg8KC0FDVElPTl9TVE9QEAYyzAgKD01jcEFnZW50U2VydmljZRI5CgZEZXBsb3kSFS5tY3AudjEuRGVwbG95UmVxdWVzdBoWLm1jcC52MS5EZXBsb3lSZXNwb25zZTABEjEKBFBsYW4SEy5tY3AudjEuUGxhblJlcXVlc3QaFC5tY3AudjEuUGxhblJlc3BvbnNlElIKD1VuZGVwbG95U2VydmljZRIeLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlVuZGVwbG95U2VydmljZVJlc3BvbnNlEkYKC1N0b3BTZXJ2aWNlEhoubWNwLnYxLlN0b3BTZXJ2aWNlUmVxdWVzdBobLm1jcC52MS5TdG9wU2VydmljZVJlc3BvbnNlEkkKDFN0YXJ0U2VydmljZRIbLm1jcC52MS5TdGFydFNlcnZpY2VSZXF1ZXN0GhwubWNwLnYxLlN0YXJ0U2VydmljZVJlc3BvbnNlEk8KDlJlc3RhcnRTZXJ2aWNlEh0ubWNwLnYxLlJlc3RhcnRTZXJ2aWNlUmVxdWVzdBoeLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlc3BvbnNlElQKD1JvbGxiYWNrU2VydmljZRIeLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlJvbGxiYWNrU2VydmljZVJlc3BvbnNlMAESUgoPTGlzdERlcGxveW1lbnRzEh4ubWNwLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaHy5tY3AudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2USSQoMTGlzdFNlcnZpY2VzEhsubWNwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHC5tY3AudjEuTGlzdFNlcnZpY2VzUmVzcG9uc2USVQoQR2V0U2VydmljZVN0YXR1cxIfLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBogLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USQAoJTGl2ZUNoZWNrEhgubWNwLnYxLkxpdmVDaGVja1JlcXVlc3QaGS5tY3AudjEuTGl2ZUNoZWNrUmVzcG9uc2USQwoKTGlzdEV2ZW50cxIZLm1jcC52MS5MaXN0RXZlbnRzUmVxdWVzdBoaLm1jcC52MS5MaXN0RXZlbnRzUmVzcG9uc2USMwoETG9ncxITLm1jcC52MS5Mb2dzUmVxdWVzdBoULm1jcC52MS5Mb2dzUmVzcG9uc2UwARJDCgpOb2RlU3RhdHVzEhkubWNwLnYxLk5vZGVTdGF0dXNSZXF1ZXN0GhoubWNwLnYxLk5vZGVTdGF0dXNSZXNwb25zZRJGCgtIZWFsdGhDaGVjaxIaLm1jcC52MS5IZWFsdGhDaGVja1JlcXVlc3QaGy5tY3AudjEuSGVhbHRoQ2hlY2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message mcp.v1.RouteSpec
@@ -1210,6 +1210,135 @@ export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> 
   messageDesc(file_mcp_v1_mcp, 34);
 
 /**
+ * @generated from message mcp.v1.ListEventsRequest
+ */
+export type ListEventsRequest = Message<"mcp.v1.ListEventsRequest"> & {
+  /**
+   * empty: all
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: all
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * the id of the last event that is known
+   *
+   * @generated from field: uint64 after = 4;
+   */
+  after: bigint;
+
+  /**
+   * the newest so many; 0: 100
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message mcp.v1.ListEventsRequest.
+ * Use `create(ListEventsRequestSchema)` to create a new message.
+ */
+export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 35);
+
+/**
+ * @generated from message mcp.v1.ListEventsResponse
+ */
+export type ListEventsResponse = Message<"mcp.v1.ListEventsResponse"> & {
+  /**
+   * oldest first
+   *
+   * @generated from field: repeated mcp.v1.Event events = 1;
+   */
+  events: Event[];
+};
+
+/**
+ * Describes the message mcp.v1.ListEventsResponse.
+ * Use `create(ListEventsResponseSchema)` to create a new message.
+ */
+export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 36);
+
+/**
+ * @generated from message mcp.v1.Event
+ */
+export type Event = Message<"mcp.v1.Event"> & {
+  /**
+   * in the order in which they were recorded
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * empty: the whole service
+   *
+   * @generated from field: string component = 4;
+   */
+  component: string;
+
+  /**
+   * desired, observed, restarted, deploy, rollback, restart
+   *
+   * @generated from field: string kind = 5;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string from = 6;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 7;
+   */
+  to: string;
+
+  /**
+   * @generated from field: string message = 8;
+   */
+  message: string;
+
+  /**
+   * empty: nobody's act
+   *
+   * @generated from field: string actor = 9;
+   */
+  actor: string;
+};
+
+/**
+ * Describes the message mcp.v1.Event.
+ * Use `create(EventSchema)` to create a new message.
+ */
+export const EventSchema: GenMessage<Event> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 37);
+
+/**
  * @generated from message mcp.v1.ListServicesRequest
  */
 export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
@@ -1220,7 +1349,7 @@ export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 35);
+  messageDesc(file_mcp_v1_mcp, 38);
 
 /**
  * @generated from message mcp.v1.ListServicesResponse
@@ -1237,7 +1366,7 @@ export type ListServicesResponse = Message<"mcp.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 36);
+  messageDesc(file_mcp_v1_mcp, 39);
 
 /**
  * @generated from message mcp.v1.ServiceInfo
@@ -1274,7 +1403,7 @@ export type ServiceInfo = Message<"mcp.v1.ServiceInfo"> & {
  * Use `create(ServiceInfoSchema)` to create a new message.
  */
 export const ServiceInfoSchema: GenMessage<ServiceInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 37);
+  messageDesc(file_mcp_v1_mcp, 40);
 
 /**
  * @generated from message mcp.v1.ComponentInfo
@@ -1326,7 +1455,7 @@ export type ComponentInfo = Message<"mcp.v1.ComponentInfo"> & {
  * Use `create(ComponentInfoSchema)` to create a new message.
  */
 export const ComponentInfoSchema: GenMessage<ComponentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 38);
+  messageDesc(file_mcp_v1_mcp, 41);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusRequest
@@ -1345,7 +1474,7 @@ export type GetServiceStatusRequest = Message<"mcp.v1.GetServiceStatusRequest"> 
  * Use `create(GetServiceStatusRequestSchema)` to create a new message.
  */
 export const GetServiceStatusRequestSchema: GenMessage<GetServiceStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 39);
+  messageDesc(file_mcp_v1_mcp, 42);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusResponse
@@ -1362,7 +1491,7 @@ export type GetServiceStatusResponse = Message<"mcp.v1.GetServiceStatusResponse"
  * Use `create(GetServiceStatusResponseSchema)` to create a new message.
  */
 export const GetServiceStatusResponseSchema: GenMessage<GetServiceStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 40);
+  messageDesc(file_mcp_v1_mcp, 43);
 
 /**
  * @generated from message mcp.v1.ServiceStatus
@@ -1389,7 +1518,7 @@ export type ServiceStatus = Message<"mcp.v1.ServiceStatus"> & {
  * Use `create(ServiceStatusSchema)` to create a new message.
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 41);
+  messageDesc(file_mcp_v1_mcp, 44);
 
 /**
  * @generated from message mcp.v1.DeploymentInfo
@@ -1493,7 +1622,7 @@ export type DeploymentInfo = Message<"mcp.v1.DeploymentInfo"> & {
  * Use `create(DeploymentInfoSchema)` to create a new message.
  */
 export const DeploymentInfoSchema: GenMessage<DeploymentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 42);
+  messageDesc(file_mcp_v1_mcp, 45);
 
 /**
  * @generated from message mcp.v1.DeploymentChange
@@ -1525,7 +1654,7 @@ export type DeploymentChange = Message<"mcp.v1.DeploymentChange"> & {
  * Use `create(DeploymentChangeSchema)` to create a new message.
  */
 export const DeploymentChangeSchema: GenMessage<DeploymentChange> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 43);
+  messageDesc(file_mcp_v1_mcp, 46);
 
 /**
  * @generated from message mcp.v1.LiveCheckRequest
@@ -1544,7 +1673,7 @@ export type LiveCheckRequest = Message<"mcp.v1.LiveCheckRequest"> & {
  * Use `create(LiveCheckRequestSchema)` to create a new message.
  */
 export const LiveCheckRequestSchema: GenMessage<LiveCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 44);
+  messageDesc(file_mcp_v1_mcp, 47);
 
 /**
  * @generated from message mcp.v1.LiveCheckResponse
@@ -1561,7 +1690,7 @@ export type LiveCheckResponse = Message<"mcp.v1.LiveCheckResponse"> & {
  * Use `create(LiveCheckResponseSchema)` to create a new message.
  */
 export const LiveCheckResponseSchema: GenMessage<LiveCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 45);
+  messageDesc(file_mcp_v1_mcp, 48);
 
 /**
  * @generated from message mcp.v1.LiveComponent
@@ -1654,7 +1783,7 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
  * Use `create(LiveComponentSchema)` to create a new message.
  */
 export const LiveComponentSchema: GenMessage<LiveComponent> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 46);
+  messageDesc(file_mcp_v1_mcp, 49);
 
 /**
  * @generated from message mcp.v1.LogsRequest
@@ -1693,7 +1822,7 @@ export type LogsRequest = Message<"mcp.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 47);
+  messageDesc(file_mcp_v1_mcp, 50);
 
 /**
  * @generated from message mcp.v1.LogsResponse
@@ -1727,7 +1856,7 @@ export type LogsResponse = Message<"mcp.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 48);
+  messageDesc(file_mcp_v1_mcp, 51);
 
 /**
  * @generated from message mcp.v1.NodeStatusRequest
@@ -1740,7 +1869,7 @@ export type NodeStatusRequest = Message<"mcp.v1.NodeStatusRequest"> & {
  * Use `create(NodeStatusRequestSchema)` to create a new message.
  */
 export const NodeStatusRequestSchema: GenMessage<NodeStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 49);
+  messageDesc(file_mcp_v1_mcp, 52);
 
 /**
  * @generated from message mcp.v1.NodeStatusResponse
@@ -1817,7 +1946,7 @@ export type NodeStatusResponse = Message<"mcp.v1.NodeStatusResponse"> & {
  * Use `create(NodeStatusResponseSchema)` to create a new message.
  */
 export const NodeStatusResponseSchema: GenMessage<NodeStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 50);
+  messageDesc(file_mcp_v1_mcp, 53);
 
 /**
  * @generated from message mcp.v1.RuntimeStatus
@@ -1844,7 +1973,7 @@ export type RuntimeStatus = Message<"mcp.v1.RuntimeStatus"> & {
  * Use `create(RuntimeStatusSchema)` to create a new message.
  */
 export const RuntimeStatusSchema: GenMessage<RuntimeStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 51);
+  messageDesc(file_mcp_v1_mcp, 54);
 
 /**
  * @generated from message mcp.v1.HealthCheckRequest
@@ -1857,7 +1986,7 @@ export type HealthCheckRequest = Message<"mcp.v1.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 52);
+  messageDesc(file_mcp_v1_mcp, 55);
 
 /**
  * @generated from message mcp.v1.HealthCheckResponse
@@ -1876,7 +2005,7 @@ export type HealthCheckResponse = Message<"mcp.v1.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 53);
+  messageDesc(file_mcp_v1_mcp, 56);
 
 /**
  * @generated from enum mcp.v1.DesiredState
@@ -2109,6 +2238,16 @@ export const McpAgentService: GenService<{
     methodKind: "unary";
     input: typeof LiveCheckRequestSchema;
     output: typeof LiveCheckResponseSchema;
+  },
+  /**
+   * What became otherwise, as far as it is recorded.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.ListEvents
+   */
+  listEvents: {
+    methodKind: "unary";
+    input: typeof ListEventsRequestSchema;
+    output: typeof ListEventsResponseSchema;
   },
   /**
    * @generated from rpc mcp.v1.McpAgentService.Logs

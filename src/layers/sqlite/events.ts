@@ -1,0 +1,61 @@
+import type { SqlClient, Statement } from "@effect/sql"
+import { Clock, Effect, Schema } from "effect"
+import { EventKind } from "../../domain/State.ts"
+import type { Registry } from "../../services/Registry.ts"
+import { all, read, write } from "./queries.ts"
+
+type Shape = Registry["Type"]
+
+/** Numbered in the order in which they are written: a reader that has seen one asks for those after it. */
+export const EventRow = Schema.Struct({
+  id: Schema.Number,
+  at: Schema.Number,
+  service: Schema.String,
+  component: Schema.String,
+  kind: EventKind,
+  from: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("from_state")),
+  to: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("to_state")),
+  message: Schema.String,
+  actor: Schema.String
+})
+
+/** Columns of an event that a query answers, in this order. */
+const columns = ["service", "component", "kind", "from_state", "to_state", "message", "actor"]
+
+/**
+ * Writes an event for each row of a query over what is about to change; to be run in the transaction of the change. A row
+ * that already is as it will be makes none.
+ */
+export const noting = (sql: SqlClient.SqlClient, changing: Statement.Fragment) =>
+  Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => sql`
+      INSERT INTO events (id, at, ${sql.literal(columns.join(", "))})
+      SELECT (SELECT COALESCE(MAX(id), 0) FROM events) + ROW_NUMBER() OVER (ORDER BY component), ${now},
+        ${sql.literal(columns.join(", "))}
+      FROM (${changing}) AS changing WHERE from_state <> to_state`
+  )
+
+export const make = (sql: SqlClient.SqlClient) =>
+  ({
+    recordEvent: ({ actor, component, from, kind, message, service, to }) =>
+      write(
+        noting(
+          sql,
+          sql`SELECT ${service} AS service, ${component} AS component, ${kind} AS kind, ${from} AS from_state,
+                ${to} AS to_state, ${message} AS message, ${actor} AS actor`
+        )
+      ),
+    events: ({ after, component, limit, service, since }) =>
+      read(
+        EventRow,
+        sql`SELECT * FROM (
+              SELECT * FROM events
+              WHERE id > ${after} AND at >= ${since} AND ${service ?? ""} IN ('', service)
+                AND ${component ?? ""} IN ('', component)
+              ORDER BY id DESC LIMIT ${limit}
+            ) AS newest ORDER BY id`,
+        all
+      ),
+    pruneEvents: (before) => write(sql`DELETE FROM events WHERE at < ${before}`)
+  }) satisfies Partial<Shape>

@@ -1,0 +1,108 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, TestClock } from "effect"
+import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { agent, ago, dead, mcp } from "./support.ts"
+
+type Init = MessageInitShape<typeof pb.EventSchema>
+
+const node = (...events: ReadonlyArray<Init>) =>
+  agent({
+    listEvents: ({ after = 0n }) =>
+      Effect.succeed(create(pb.ListEventsResponseSchema, { events: events.filter(({ id = 0n }) => id > after) }))
+  })
+
+const deployed = {
+  id: 1n,
+  at: ago(60),
+  service: "shop",
+  kind: "deploy",
+  from: "starting",
+  to: "succeeded",
+  actor: "ada"
+}
+const exited = {
+  id: 2n,
+  at: ago(30),
+  service: "shop",
+  component: "web",
+  kind: "observed",
+  from: "running",
+  to: "exited"
+}
+const restarted = {
+  ...{ id: 1n, at: ago(40), service: "mail", component: "imap", kind: "restarted", from: "exited", to: "running" },
+  message: "exit code 3"
+}
+
+describe("events", () => {
+  it.effect("of all nodes are one story, oldest first", () =>
+    Effect.gen(function* () {
+      const ran = yield* mcp(["events"], { agents: { rift: node(deployed, exited), orion: node(restarted) } })
+      assert.strictEqual(
+        ran.out,
+        [
+          "2026-11-25T11:59:00Z  shop on rift: deploy succeeded  by ada",
+          "2026-11-25T11:59:20Z  mail/imap on orion: exited -> running (started again): exit code 3",
+          "2026-11-25T11:59:30Z  shop/web on rift: running -> exited",
+          ""
+        ].join("\n")
+      )
+      const json = yield* mcp(["events", "--json"], { agents: { rift: node(deployed) } })
+      assert.deepNestedInclude(json.json, { "events[0].actor": "ada", "events[0].component": null })
+    })
+  )
+
+  it.effect("a node that does not answer hides none of the others'", () =>
+    Effect.gen(function* () {
+      const ran = yield* mcp(["events"], { agents: { rift: node(deployed), orion: dead("orion") } })
+      assert.deepStrictEqual(
+        [ran.code, /shop on rift/.test(ran.out), /orion did not answer/.test(ran.err)],
+        [4, true, true]
+      )
+    })
+  )
+
+  it.effect("of what has none says so, and a wrong --limit or --since is told", () =>
+    Effect.gen(function* () {
+      const ran = yield* mcp(["events", "shop"], { agents: { rift: node() } })
+      assert.deepStrictEqual([ran.code, ran.out, ran.err], [0, "", "no events are recorded\n"])
+      for (const wrong of [
+        ["--limit", "0"],
+        ["--since", "soon"]
+      ]) {
+        assert.strictEqual((yield* mcp(["events", ...wrong], { agents: { rift: node() } })).code, 2)
+      }
+    })
+  )
+
+  it.effect("--follow goes on, and says each once", () =>
+    Effect.gen(function* () {
+      const events: Array<Init> = [deployed]
+      const asked: Array<bigint> = []
+      const rift = agent({
+        listEvents: ({ after = 0n }) => {
+          asked.push(after)
+          return asked.length > 4
+            ? Effect.interrupt
+            : Effect.succeed(
+                create(pb.ListEventsResponseSchema, { events: events.filter(({ id = 0n }) => id > after) })
+              )
+        }
+      })
+      const fiber = yield* Effect.fork(mcp(["events", "--follow", "--json"], { agents: { rift } }))
+      while (asked.length < 3) yield* TestClock.adjust("1 second")
+      events.push(exited)
+      while (asked.length < 5) yield* TestClock.adjust("1 second")
+      const { out } = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        out
+          .trim()
+          .split("\n")
+          .map((text) => JSON.parse(text).id),
+        [1, 2]
+      )
+      assert.deepStrictEqual([...new Set(asked)], [0n, 1n, 2n])
+    })
+  )
+})
