@@ -50,11 +50,13 @@ schemas: $(MODULES)
 proto-check: $(MODULES)
 	@scripts/check-generated.sh
 
+# A test of `install` has the programs already, while others run them: BUILD=true.
+BUILD ?= node scripts/build.mjs
 build: $(MODULES)
-	node scripts/build.mjs
+	$(BUILD)
 
 mcp mcp-agent mcp-mcias: $(MODULES)
-	node scripts/build.mjs $@
+	$(BUILD) $@
 
 # A folder and a tarball for each program, in release/.
 dist: build

@@ -217,7 +217,7 @@ layer(RunningNode.layer, timeout)("what operators get wrong", (it) => {
       )
       const { port } = silent.address() as AddressInfo
       const ada = operator(yield* RunningNode, { nodes: `[[nodes]]\nname = "slow"\naddress = "127.0.0.1:${port}"\n` })
-      const ran = yield* Effect.timeout(ada.mcp("node", "list", "--timeout", "1s"), "20 seconds")
+      const ran = yield* Effect.timeout(ada.mcp("node", "list", "--timeout", "5s"), "30 seconds")
       assert.strictEqual(ran.code, 4)
       assert.match(ran.stdout, /^here .*ready/m)
       assert.match(ran.stdout, /^slow .*unreachable/m)

@@ -77,7 +77,7 @@ exit $status`
       HOME: join(dir, "home"),
       PATH: `${bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
       // The programs are built, and other tests are using them.
-      MAKEFLAGS: "-o build",
+      BUILD: "true",
       MCP_CONFIG: ""
     }
     const ran = yield* run("nsenter", [`--mount=${podman.dir}/ns/mnt`, "bash", "-c", inside], env)
