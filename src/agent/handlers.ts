@@ -7,6 +7,7 @@ import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
+import { eventsOf } from "../programs/events.ts"
 import type { ProgramError } from "../programs/explain.ts"
 import { difference, history } from "../programs/history.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
@@ -16,7 +17,6 @@ import { SpecInvalid } from "../programs/ProgramError.ts"
 import { live, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
-import { Registry } from "../services/Registry.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
@@ -197,7 +197,7 @@ export const agentService = service(
       Effect.gen(function* () {
         if (request.service !== "") yield* authorize(request.service)
         const sees = yield* visible
-        const found = yield* (yield* Registry).events({
+        const found = yield* eventsOf({
           service: request.service,
           component: request.component,
           since: request.since === undefined ? 0 : timestampMs(request.since),

@@ -3,8 +3,8 @@ import { Effect, TestClock } from "effect"
 import { backoff, nextRestart, none } from "../../src/domain/Restart.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { deploy } from "../../src/programs/deploy.ts"
-import { forgetEvents } from "../../src/programs/events.ts"
-import { stop } from "../../src/programs/lifecycle.ts"
+import { eventsOf, forgetEvents } from "../../src/programs/events.ts"
+import { stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { live } from "../../src/programs/report.ts"
 import { superviseRestarts } from "../../src/programs/restarts.ts"
 import { Registry } from "../../src/services/Registry.ts"
@@ -184,5 +184,18 @@ it.scoped("events are forgotten when they are older than the retention, looked a
     yield* TestClock.adjust("26 hours")
     yield* settleDown
     assert.deepStrictEqual(yield* known, [])
+  }).pipe(Effect.provide(node()))
+)
+
+it.effect("events of what was never here are an error, and of what was undeployed are not", () =>
+  Effect.gen(function* () {
+    yield* (yield* FakeRuntimeControl).addImage("localhost/web:1")
+    yield* deployed(web())
+    const of = (service: string, component?: string) => eventsOf({ service, component, since: 0, after: 0, limit: 10 })
+    assert.strictEqual((yield* Effect.flip(of("shpo")))._tag, "ServiceNotFound")
+    assert.strictEqual((yield* Effect.flip(of("shop", "wbe")))._tag, "ComponentNotFound")
+    assert.deepStrictEqual(yield* of("shop", "web"), [])
+    yield* undeploy("shop")
+    assert.isAbove((yield* of("shop")).length, 2)
   }).pipe(Effect.provide(node()))
 )

@@ -88,9 +88,10 @@ export const events = Command.make(
     const refusal = service === "" ? undefined : silent.find(({ error }) => !isSilence(error))
     if (refusal !== undefined) return yield* refusal.error
     if (!follow) {
+      const none = Option.isSome(since) ? "no events since then" : "no events are recorded"
       const value = { events, unreachable_nodes: silent.map(rows.unreachable) }
       return yield* overview(Json.Events, value, (look) => events.map((event) => line(event, look)), silent, {
-        empty: events.length === 0 && silent.length === 0 ? "no events are recorded" : undefined
+        empty: events.length === 0 && silent.length === 0 ? none : undefined
       })
     }
     yield* explainSilent(silent)
