@@ -81,3 +81,7 @@ export const isRefusal = ({ code }: RpcError): boolean =>
 /** The node could not be asked; anything else is its answer. */
 export const isSilence = (error: RpcError): boolean =>
   isRefusal(error) || error.code === Code.UNAVAILABLE || error.code === Code.DEADLINE_EXCEEDED
+
+/** The agent of the one service that was asked for did answer, and what it said is the answer. */
+export const failIfAnswered = (silent: Answers<unknown>["silent"]): Effect.Effect<void, RpcError> =>
+  silent.find(({ error }) => !isSilence(error))?.error ?? Effect.void

@@ -37,6 +37,10 @@ export const answer = <A, I>(schema: Schema.Schema<A, I>, value: A, human: (look
     yield* screen.out(lines(human(yield* look)))
   })
 
+/** One of a stream's objects, on a line of its own. */
+export const jsonLine = <A, I>(schema: Schema.Schema<A, I>, value: A): string =>
+  `${JSON.stringify(Schema.encodeSync(schema)(value))}\n`
+
 /** As `answer`, for what only confirms: `--quiet` leaves it out. */
 export const confirm = <A, I>(schema: Schema.Schema<A, I>, value: A, human: (look: Look) => ReadonlyArray<string>) =>
   Effect.flatMap(Globals, ({ json, quiet }) => (quiet && !json ? Effect.void : answer(schema, value, human)))

@@ -10,7 +10,6 @@ import type { Mcias } from "../services/Mcias.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
 import { painter, strip, tame } from "./ansi.ts"
 import { globalNames, type Normalised, normalise } from "./argv.ts"
-import { completions } from "./completions.ts"
 import { type CliFailure, Exit as Code, type Report, report } from "./errors.ts"
 import { defaults, type GlobalOptions, Globals } from "./Globals.ts"
 import { commandHelp, groupHelp, rootHelp } from "./help.ts"
@@ -99,7 +98,11 @@ const execute = <R>({ args, builtIn, globals }: Normalised, options: RunOptions<
   Effect.gen(function* () {
     const screen = yield* Screen
     if (builtIn === "version") return yield* screen.out(`mcp ${options.version}\n`)
-    if (typeof builtIn === "object") return yield* screen.out(completions(builtIn.completions))
+    if (typeof builtIn === "object") {
+      // Made of the help of all commands, which no other line needs.
+      const { completions } = yield* Effect.promise(() => import("./completions.ts"))
+      return yield* screen.out(completions(builtIn.completions))
+    }
     if (args.length === 0) {
       return yield* screen.out(rootHelp(painter(globals.colour && screen.outIsTty), options.version))
     }

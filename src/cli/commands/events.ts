@@ -1,13 +1,13 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt"
 import { Args, Command, Options } from "@effect/cli"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import type { NodeConfig } from "../../services/Agents.ts"
 import { tame } from "../ansi.ts"
 import { Globals } from "../Globals.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
-import { allNodes, askAll, isSilence, reading } from "../nodes.ts"
-import { type Look, look } from "../output.ts"
+import { allNodes, askAll, failIfAnswered, reading } from "../nodes.ts"
+import { jsonLine, type Look, look } from "../output.ts"
 import { explainSilent, overview } from "../overview.ts"
 import * as rows from "../rows.ts"
 import { Screen } from "../Screen.ts"
@@ -85,8 +85,7 @@ export const events = Command.make(
     const wanted = { service, component: component ?? "", limit, since }
     const seen = new Map<string, bigint>()
     const { events, silent } = yield* news(nodes, wanted, seen)
-    const refusal = service === "" ? undefined : silent.find(({ error }) => !isSilence(error))
-    if (refusal !== undefined) return yield* refusal.error
+    if (service !== "") yield* failIfAnswered(silent)
     if (!follow) {
       const none = Option.isSome(since) ? "no events since then" : "no events are recorded"
       const value = { events, unreachable_nodes: silent.map(rows.unreachable) }
@@ -99,11 +98,7 @@ export const events = Command.make(
     const { json } = yield* Globals
     const show = (events: ReadonlyArray<Json.Event>) =>
       Effect.flatMap(look, (look) =>
-        screen.out(
-          events
-            .map((event) => `${json ? JSON.stringify(Schema.encodeSync(Json.Event)(event)) : line(event, look)}\n`)
-            .join("")
-        )
+        screen.out(events.map((event) => (json ? jsonLine(Json.Event, event) : `${line(event, look)}\n`)).join(""))
       )
     if (events.length > 0) yield* show(events)
     while (true) {

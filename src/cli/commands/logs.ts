@@ -1,6 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt"
 import { Command, Options } from "@effect/cli"
-import { Chunk, Effect, Option, Schema, Stream } from "effect"
+import { Chunk, Effect, Option, Stream } from "effect"
 import type { LogsResponse } from "../../gen/mcp/v1/mcp_pb.ts"
 import { Agents, type NodeConfig } from "../../services/Agents.ts"
 import type { Paint, Style } from "../ansi.ts"
@@ -8,7 +8,7 @@ import { Globals } from "../Globals.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
 import { acting, ask, at, ofService, reading } from "../nodes.ts"
-import { look } from "../output.ts"
+import { jsonLine, look } from "../output.ts"
 import { date } from "../rows.ts"
 import { Screen } from "../Screen.ts"
 import { invalid, since } from "../since.ts"
@@ -83,7 +83,7 @@ export const logs = Command.make(
       const time = date(at)
       if (json) {
         const row = { service: source.service, component, node: source.node.name, at: time, stream, line }
-        return `${JSON.stringify(Schema.encodeSync(Json.LogLine)(row))}\n`
+        return jsonLine(Json.LogLine, row)
       }
       const when = timestamps && time !== null ? `${paint("dim", time.toISOString())} ` : ""
       return `${prefix(source.service, component)}${when}${line}\n`

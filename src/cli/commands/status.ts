@@ -6,7 +6,7 @@ import { shorten } from "../ansi.ts"
 import { Exit } from "../errors.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
-import { allNodes, askAll, isSilence, reading } from "../nodes.ts"
+import { allNodes, askAll, failIfAnswered, reading } from "../nodes.ts"
 import { type Look, look } from "../output.ts"
 import { names, overview, type Silent, silentWord } from "../overview.ts"
 import * as rows from "../rows.ts"
@@ -86,9 +86,7 @@ const observe = (wanted: string, nodes: ReadonlyArray<NodeConfig>) =>
   Effect.gen(function* () {
     const options = yield* reading
     const { answered, silent } = yield* askAll(nodes, (client) => client.getServiceStatus({ service: wanted }, options))
-    // The agent of the one service did answer, and what it said is the answer.
-    const refusal = wanted === "" ? undefined : silent.find(({ error }) => !isSilence(error))
-    if (refusal !== undefined) return yield* refusal.error
+    if (wanted !== "") yield* failIfAnswered(silent)
     const { now } = yield* look
     const services = answered
       .flatMap(({ node, value }) => value.services.map((s) => rows.status(s, node.name, now)))
