@@ -5,6 +5,7 @@ import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
+import { Code, RpcError } from "../grpc/status.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import { eventsOf } from "../programs/events.ts"
@@ -126,6 +127,8 @@ const statuses = (name: string, history: number) =>
     return found.filter((status) => sees(status.row.service))
   })
 
+const pending = new RpcError({ code: Code.UNIMPLEMENTED, reason: "NOT_CARRIED_OUT", detail: "not carried out yet" })
+
 /** Decode, call a program, encode: no rule lives here. */
 export const agentService = service(
   McpAgentService,
@@ -223,6 +226,15 @@ export const agentService = service(
         const found = yield* live(request.service === "" ? undefined : request.service)
         return { components: found.filter((component) => sees(component.service)).map(encode.liveComponent) }
       }),
+    syncDesiredState: () => Stream.fail(pending),
+    adoptContainers: () => pending,
+    purgeComponents: () => pending,
+    watchEvents: () => Stream.fail(pending),
+    explain: () => pending,
+    silenceTarget: () => pending,
+    exec: () => Stream.fail(pending),
+    stats: () => Stream.fail(pending),
+    exportSpec: () => pending,
     logs: (request) =>
       Stream.unwrap(
         Effect.map(target(request), (of) =>

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mcp/v1/mcp.proto.
  */
 export const file_mcp_v1_mcp: GenFile = /*@__PURE__*/
-  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSK2AQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJEh8KBXN0ZXBzGAcgAygLMhAubWNwLnYxLlN0ZXBUaW1lIi0KCFN0ZXBUaW1lEgwKBHN0ZXAYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAQiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIl0KFlJvbGxiYWNrU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdub193YWl0GAMgASgIEhUKDXdhaXRfZm9yX2xvY2sYBCABKAgiawoXUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi5tY3AudjEuRGVwbG95UmVzcG9uc2USJgoGdGFyZ2V0GAIgASgLMhYubWNwLnYxLlJvbGxiYWNrVGFyZ2V0Il4KDlJvbGxiYWNrVGFyZ2V0EhIKCmRlcGxveW1lbnQYASABKAkSEwoLb25seV9pbWFnZXMYAiABKAgSIwoGaW1hZ2VzGAMgAygLMhMubWNwLnYxLkltYWdlQ2hhbmdlIjoKC0ltYWdlQ2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIlwKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRINCgVsaW1pdBgCIAEoDRIRCglkaWZmX2Zyb20YAyABKAkSDwoHZGlmZl90bxgEIAEoCSJrChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIrCgtkZXBsb3ltZW50cxgBIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbxIjCgRkaWZmGAIgAygLMhUubWNwLnYxLkNvbXBvbmVudFBsYW4igAEKEUxpc3RFdmVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZnRlchgEIAEoBBINCgVsaW1pdBgFIAEoDSIzChJMaXN0RXZlbnRzUmVzcG9uc2USHQoGZXZlbnRzGAEgAygLMg0ubWNwLnYxLkV2ZW50IqcBCgVFdmVudBIKCgJpZBgBIAEoBBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc2VydmljZRgDIAEoCRIRCgljb21wb25lbnQYBCABKAkSDAoEa2luZBgFIAEoCRIMCgRmcm9tGAYgASgJEgoKAnRvGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSDQoFYWN0b3IYCSABKAkiFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCI9ChRMaXN0U2VydmljZXNSZXNwb25zZRIlCghzZXJ2aWNlcxgBIAMoCzITLm1jcC52MS5TZXJ2aWNlSW5mbyKMAQoLU2VydmljZUluZm8SDAoEbmFtZRgBIAEoCRIlCgdkZXNpcmVkGAIgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIPCgdjb21tZW50GAMgASgJEikKCmNvbXBvbmVudHMYBCADKAsyFS5tY3AudjEuQ29tcG9uZW50SW5mbxIMCgRub2RlGAUgASgJIuUBCg1Db21wb25lbnRJbmZvEgwKBG5hbWUYASABKAkSEQoJY29udGFpbmVyGAIgASgJEiUKB2Rlc2lyZWQYAyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgEEi8KC29ic2VydmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChdHZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIkMKGEdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRInCghzZXJ2aWNlcxgBIAMoCzIVLm1jcC52MS5TZXJ2aWNlU3RhdHVzIoQBCg1TZXJ2aWNlU3RhdHVzEiEKBGluZm8YASABKAsyEy5tY3AudjEuU2VydmljZUluZm8SIwoEbGl2ZRgCIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50EisKC2RlcGxveW1lbnRzGAMgAygLMhYubWNwLnYxLkRlcGxveW1lbnRJbmZvIvgCCg5EZXBsb3ltZW50SW5mbxIKCgJpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVhY3RvchgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBiABKAkSDAoEa2luZBgHIAEoCRITCgtyb2xsYmFja190bxgIIAEoCRIpCgdjaGFuZ2VzGAkgAygLMhgubWNwLnYxLkRlcGxveW1lbnRDaGFuZ2USDwoHY3VycmVudBgKIAEoCBITCgtpbWFnZXNfa2VwdBgLIAEoCBIOCgZyZWFzb24YDCABKAkSEQoJbGFzdF9sb2dzGA0gAygJEg4KBnBpbm5lZBgOIAEoCBIRCgljb21wb25lbnQYDyABKAkSEgoKbGFzdF9lcnJvchgQIAEoCSJrChBEZXBsb3ltZW50Q2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkiIwoQTGl2ZUNoZWNrUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIj4KEUxpdmVDaGVja1Jlc3BvbnNlEikKCmNvbXBvbmVudHMYASADKAsyFS5tY3AudjEuTGl2ZUNvbXBvbmVudCKSAwoNTGl2ZUNvbXBvbmVudBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSJwoIb2JzZXJ2ZWQYBCABKA4yFS5tY3AudjEuT2JzZXJ2ZWRTdGF0ZRINCgVpbWFnZRgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAggASgNEg0KBXBvcnRzGAkgAygJEhYKCWV4aXRfY29kZRgKIAEoBUgAiAEBEiUKB2Rlc2lyZWQYCyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEg4KBmhlYWx0aBgMIAEoCRIUCgxjb250YWluZXJfaWQYDSABKAkSDQoFZHJpZnQYDiADKAkSLgoKcmVzdGFydF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSKIAQoLTG9nc1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGZm9sbG93GAMgASgIEhEKBHRhaWwYBCABKA1IAIgBARIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX3RhaWwiZwoMTG9nc1Jlc3BvbnNlEhEKCWNvbXBvbmVudBgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3RyZWFtGAMgASgJEgwKBGxpbmUYBCABKAkiEwoRTm9kZVN0YXR1c1JlcXVlc3QizQIKEk5vZGVTdGF0dXNSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYXJjaBgDIAEoCRIMCgRyb2xlGAQgASgJEhAKCHNlcnZpY2VzGAUgASgNEhoKEmNvbnRhaW5lcnNfcnVubmluZxgGIAEoDRImCgdydW50aW1lGAcgASgLMhUubWNwLnYxLlJ1bnRpbWVTdGF0dXMSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEY3B1cxgJIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYCiABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYCyABKAQSGAoQZGlza190b3RhbF9ieXRlcxgMIAEoBBIXCg9kaXNrX3VzZWRfYnl0ZXMYDSABKAQiQgoNUnVudGltZVN0YXR1cxIRCglhdmFpbGFibGUYASABKAgSDwoHdmVyc2lvbhgCIAEoCRINCgVlcnJvchgDIAEoCSIUChJIZWFsdGhDaGVja1JlcXVlc3QiJAoTSGVhbHRoQ2hlY2tSZXNwb25zZRINCgVzdGF0ZRgBIAEoCSp9CgxEZXNpcmVkU3RhdGUSHQoZREVTSVJFRF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFURFU0lSRURfU1RBVEVfUlVOTklORxABEhkKFURFU0lSRURfU1RBVEVfU1RPUFBFRBACEhgKFERFU0lSRURfU1RBVEVfSUdOT1JFEAMq2AEKDU9ic2VydmVkU3RhdGUSHgoaT0JTRVJWRURfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZPQlNFUlZFRF9TVEFURV9SVU5OSU5HEAESGgoWT0JTRVJWRURfU1RBVEVfU1RPUFBFRBACEhkKFU9CU0VSVkVEX1NUQVRFX0VYSVRFRBADEhwKGE9CU0VSVkVEX1NUQVRFX1VOSEVBTFRIWRAEEhoKFk9CU0VSVkVEX1NUQVRFX1JFTU9WRUQQBRIaChZPQlNFUlZFRF9TVEFURV9VTktOT1dOEAYqkwEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fQ1JFQVRFEAESEgoOQUNUSU9OX1JFUExBQ0UQAhIQCgxBQ1RJT05fU1RBUlQQAxIUChBBQ1RJT05fVU5DSEFOR0VEEAQSEQoNQUNUSU9OX09SUEhBThAFEg8KC0FDVElPTl9TVE9QEAYyzAgKD01jcEFnZW50U2VydmljZRI5CgZEZXBsb3kSFS5tY3AudjEuRGVwbG95UmVxdWVzdBoWLm1jcC52MS5EZXBsb3lSZXNwb25zZTABEjEKBFBsYW4SEy5tY3AudjEuUGxhblJlcXVlc3QaFC5tY3AudjEuUGxhblJlc3BvbnNlElIKD1VuZGVwbG95U2VydmljZRIeLm1jcC52MS5VbmRlcGxveVNlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlVuZGVwbG95U2VydmljZVJlc3BvbnNlEkYKC1N0b3BTZXJ2aWNlEhoubWNwLnYxLlN0b3BTZXJ2aWNlUmVxdWVzdBobLm1jcC52MS5TdG9wU2VydmljZVJlc3BvbnNlEkkKDFN0YXJ0U2VydmljZRIbLm1jcC52MS5TdGFydFNlcnZpY2VSZXF1ZXN0GhwubWNwLnYxLlN0YXJ0U2VydmljZVJlc3BvbnNlEk8KDlJlc3RhcnRTZXJ2aWNlEh0ubWNwLnYxLlJlc3RhcnRTZXJ2aWNlUmVxdWVzdBoeLm1jcC52MS5SZXN0YXJ0U2VydmljZVJlc3BvbnNlElQKD1JvbGxiYWNrU2VydmljZRIeLm1jcC52MS5Sb2xsYmFja1NlcnZpY2VSZXF1ZXN0Gh8ubWNwLnYxLlJvbGxiYWNrU2VydmljZVJlc3BvbnNlMAESUgoPTGlzdERlcGxveW1lbnRzEh4ubWNwLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaHy5tY3AudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2USSQoMTGlzdFNlcnZpY2VzEhsubWNwLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaHC5tY3AudjEuTGlzdFNlcnZpY2VzUmVzcG9uc2USVQoQR2V0U2VydmljZVN0YXR1cxIfLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBogLm1jcC52MS5HZXRTZXJ2aWNlU3RhdHVzUmVzcG9uc2USQAoJTGl2ZUNoZWNrEhgubWNwLnYxLkxpdmVDaGVja1JlcXVlc3QaGS5tY3AudjEuTGl2ZUNoZWNrUmVzcG9uc2USQwoKTGlzdEV2ZW50cxIZLm1jcC52MS5MaXN0RXZlbnRzUmVxdWVzdBoaLm1jcC52MS5MaXN0RXZlbnRzUmVzcG9uc2USMwoETG9ncxITLm1jcC52MS5Mb2dzUmVxdWVzdBoULm1jcC52MS5Mb2dzUmVzcG9uc2UwARJDCgpOb2RlU3RhdHVzEhkubWNwLnYxLk5vZGVTdGF0dXNSZXF1ZXN0GhoubWNwLnYxLk5vZGVTdGF0dXNSZXNwb25zZRJGCgtIZWFsdGhDaGVjaxIaLm1jcC52MS5IZWFsdGhDaGVja1JlcXVlc3QaGy5tY3AudjEuSGVhbHRoQ2hlY2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChBtY3AvdjEvbWNwLnByb3RvEgZtY3AudjEidwoJUm91dGVTcGVjEgwKBG5hbWUYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRtb2RlGAMgASgJEhAKCGhvc3RuYW1lGAQgASgJEg4KBnB1YmxpYxgFIAEoCBITCgZ0YXJnZXQYBiABKA1IAIgBAUIJCgdfdGFyZ2V0IogCCgpIZWFsdGhTcGVjEg4KBGh0dHAYASABKAlIABINCgN0Y3AYAiABKAhIABIeCgNjbWQYAyABKAsyDy5tY3AudjEuQ29tbWFuZEgAEgwKBHBvcnQYBCABKAkSGAoLaW50ZXJ2YWxfbXMYBSABKARIAYgBARIXCgp0aW1lb3V0X21zGAYgASgESAKIAQESFAoHcmV0cmllcxgHIAEoDUgDiAEBEhwKD3N0YXJ0X3BlcmlvZF9tcxgIIAEoBEgEiAEBQgcKBXByb2JlQg4KDF9pbnRlcnZhbF9tc0INCgtfdGltZW91dF9tc0IKCghfcmV0cmllc0ISChBfc3RhcnRfcGVyaW9kX21zIhcKB0NvbW1hbmQSDAoEYXJndhgBIAMoCSKABAoNQ29tcG9uZW50U3BlYxIMCgRuYW1lGAEgASgJEg0KBWltYWdlGAIgASgJEg8KB25ldHdvcmsYAyABKAkSDAoEdXNlchgEIAEoCRIPCgdyZXN0YXJ0GAUgASgJEg0KBXBvcnRzGAYgAygJEg8KB3ZvbHVtZXMYByADKAkSCwoDY21kGAggAygJEiEKBnJvdXRlcxgJIAMoCzIRLm1jcC52MS5Sb3V0ZVNwZWMSCwoDZW52GAogAygJEhIKCmVudHJ5cG9pbnQYCyADKAkSDwoHc2VjcmV0cxgMIAMoCRIZCgxtZW1vcnlfYnl0ZXMYDSABKARIAIgBARIRCgRjcHVzGA4gASgBSAGIAQESEgoKZGVwZW5kc19vbhgPIAMoCRIcCg9zdG9wX3RpbWVvdXRfbXMYECABKARIAogBARIdChBkcmFpbl90aW1lb3V0X21zGBEgASgESAOIAQESFgoJc2V0dGxlX21zGBIgASgESASIAQESFAoMdXBkYXRlX29yZGVyGBMgASgJEiIKBmhlYWx0aBgUIAEoCzISLm1jcC52MS5IZWFsdGhTcGVjQg8KDV9tZW1vcnlfYnl0ZXNCBwoFX2NwdXNCEgoQX3N0b3BfdGltZW91dF9tc0ITChFfZHJhaW5fdGltZW91dF9tc0IMCgpfc2V0dGxlX21zIlAKDFNuYXBzaG90U3BlYxIOCgZtZXRob2QYASABKAkSCwoDY21kGAIgAygJEhEKCWNvbXBvbmVudBgDIAEoCRIQCghleGNsdWRlcxgEIAMoCSLKAgoLU2VydmljZVNwZWMSDAoEbmFtZRgBIAEoCRITCgZhY3RpdmUYAiABKAhIAIgBARIpCgpjb21wb25lbnRzGAMgAygLMhUubWNwLnYxLkNvbXBvbmVudFNwZWMSFAoHY29tbWVudBgEIAEoCUgBiAEBEgwKBHRpZXIYBSABKAkSDAoEbm9kZRgGIAEoCRImCghzbmFwc2hvdBgHIAEoCzIULm1jcC52MS5TbmFwc2hvdFNwZWMSDAoEcGF0aBgIIAEoCRI6CgxidWlsZF9pbWFnZXMYCSADKAsyJC5tY3AudjEuU2VydmljZVNwZWMuQnVpbGRJbWFnZXNFbnRyeRoyChBCdWlsZEltYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX2FjdGl2ZUIKCghfY29tbWVudCKgAQoNRGVwbG95UmVxdWVzdBIhCgRzcGVjGAEgASgLMhMubWNwLnYxLlNlcnZpY2VTcGVjEhIKCmNvbXBvbmVudHMYAiADKAkSDQoFZm9yY2UYAyABKAgSDAoEcHVsbBgEIAEoCBIPCgdub193YWl0GAUgASgIEhUKDXdhaXRfZm9yX2xvY2sYBiABKAgSEwoLcmVzcGVjdF9waW4YByABKAgi4QEKDkRlcGxveVJlc3BvbnNlEigKB3N0YXJ0ZWQYASABKAsyFS5tY3AudjEuRGVwbG95U3RhcnRlZEgAEiQKBHN0ZXAYAiABKAsyFC5tY3AudjEuU3RlcFByb2dyZXNzSAASJAoEcHVsbBgDIAEoCzIULm1jcC52MS5QdWxsUHJvZ3Jlc3NIABIoCgd3YXJuaW5nGAQgASgLMhUubWNwLnYxLkRlcGxveVdhcm5pbmdIABImCgZyZXN1bHQYDyABKAsyFC5tY3AudjEuRGVwbG95UmVzdWx0SABCBwoFZXZlbnQiSAoNRGVwbG95U3RhcnRlZBISCgpkZXBsb3ltZW50GAEgASgJEiMKBHBsYW4YAiADKAsyFS5tY3AudjEuQ29tcG9uZW50UGxhbiJkCgxTdGVwUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEgwKBHN0ZXAYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoBCJBCgxQdWxsUHJvZ3Jlc3MSEQoJY29tcG9uZW50GAEgASgJEg0KBWltYWdlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiMwoNRGVwbG95V2FybmluZxIRCgljb21wb25lbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSK2AQoPQ29tcG9uZW50UmVzdWx0EhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSEwoLZHVyYXRpb25fbXMYBSABKAQSFAoMY29udGFpbmVyX2lkGAYgASgJEh8KBXN0ZXBzGAcgAygLMhAubWNwLnYxLlN0ZXBUaW1lIi0KCFN0ZXBUaW1lEgwKBHN0ZXAYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAQiwQEKDERlcGxveVJlc3VsdBISCgpkZXBsb3ltZW50GAEgASgJEg0KBXN0YXRlGAIgASgJEisKCmNvbXBvbmVudHMYAyADKAsyFy5tY3AudjEuQ29tcG9uZW50UmVzdWx0EhMKC2R1cmF0aW9uX21zGAQgASgEEiYKB2ZhaWx1cmUYBSABKAsyFS5tY3AudjEuRGVwbG95RmFpbHVyZRIkCgVhZnRlchgGIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImkKDURlcGxveUZhaWx1cmUSEQoJY29tcG9uZW50GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCW5leHRfc3RlcBgEIAEoCRIRCglsYXN0X2xvZ3MYBSADKAkiUwoLUGxhblJlcXVlc3QSIQoEc3BlYxgBIAEoCzITLm1jcC52MS5TZXJ2aWNlU3BlYxISCgpjb21wb25lbnRzGAIgAygJEg0KBWZvcmNlGAMgASgIIpsBCg1Db21wb25lbnRQbGFuEhEKCWNvbXBvbmVudBgBIAEoCRIeCgZhY3Rpb24YAiABKA4yDi5tY3AudjEuQWN0aW9uEhIKCmZyb21faW1hZ2UYAyABKAkSEAoIdG9faW1hZ2UYBCABKAkSJAoHY2hhbmdlcxgFIAMoCzITLm1jcC52MS5GaWVsZENoYW5nZRILCgN3aHkYBiABKAkiNgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJLCgxQbGFuUmVzcG9uc2USKQoKY29tcG9uZW50cxgBIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhAKCHdhcm5pbmdzGAIgAygJIikKFlVuZGVwbG95U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCSIqChdVbmRlcGxveVNlcnZpY2VSZXNwb25zZRIPCgdyZW1vdmVkGAEgAygJIjgKElN0b3BTZXJ2aWNlUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSJDChNTdG9wU2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI5ChNTdGFydFNlcnZpY2VSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJIkQKFFN0YXJ0U2VydmljZVJlc3BvbnNlEiwKCmNvbXBvbmVudHMYASADKAsyGC5tY3AudjEuQ29tcG9uZW50T3V0Y29tZSI7ChVSZXN0YXJ0U2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkiRgoWUmVzdGFydFNlcnZpY2VSZXNwb25zZRIsCgpjb21wb25lbnRzGAEgAygLMhgubWNwLnYxLkNvbXBvbmVudE91dGNvbWUiXwoQQ29tcG9uZW50T3V0Y29tZRIRCgljb21wb25lbnQYASABKAkSDwoHY2hhbmdlZBgCIAEoCBInCghvYnNlcnZlZBgDIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlIl0KFlJvbGxiYWNrU2VydmljZVJlcXVlc3QSDwoHc2VydmljZRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdub193YWl0GAMgASgIEhUKDXdhaXRfZm9yX2xvY2sYBCABKAgiawoXUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi5tY3AudjEuRGVwbG95UmVzcG9uc2USJgoGdGFyZ2V0GAIgASgLMhYubWNwLnYxLlJvbGxiYWNrVGFyZ2V0Il4KDlJvbGxiYWNrVGFyZ2V0EhIKCmRlcGxveW1lbnQYASABKAkSEwoLb25seV9pbWFnZXMYAiABKAgSIwoGaW1hZ2VzGAMgAygLMhMubWNwLnYxLkltYWdlQ2hhbmdlIjoKC0ltYWdlQ2hhbmdlEhEKCWNvbXBvbmVudBgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIlwKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCRINCgVsaW1pdBgCIAEoDRIRCglkaWZmX2Zyb20YAyABKAkSDwoHZGlmZl90bxgEIAEoCSJrChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIrCgtkZXBsb3ltZW50cxgBIAMoCzIWLm1jcC52MS5EZXBsb3ltZW50SW5mbxIjCgRkaWZmGAIgAygLMhUubWNwLnYxLkNvbXBvbmVudFBsYW4igAEKEUxpc3RFdmVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhZnRlchgEIAEoBBINCgVsaW1pdBgFIAEoDSIzChJMaXN0RXZlbnRzUmVzcG9uc2USHQoGZXZlbnRzGAEgAygLMg0ubWNwLnYxLkV2ZW50IqcBCgVFdmVudBIKCgJpZBgBIAEoBBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc2VydmljZRgDIAEoCRIRCgljb21wb25lbnQYBCABKAkSDAoEa2luZBgFIAEoCRIMCgRmcm9tGAYgASgJEgoKAnRvGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSDQoFYWN0b3IYCSABKAkigQEKEldhdGNoRXZlbnRzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWZ0ZXIYBCABKAQSDQoFbGltaXQYBSABKA0iNAoTV2F0Y2hFdmVudHNSZXNwb25zZRIdCgZldmVudHMYASADKAsyDS5tY3AudjEuRXZlbnQiTgoXU3luY0Rlc2lyZWRTdGF0ZVJlcXVlc3QSIgoFc3BlY3MYASADKAsyEy5tY3AudjEuU2VydmljZVNwZWMSDwoHZHJ5X3J1bhgCIAEoCCJzChhTeW5jRGVzaXJlZFN0YXRlUmVzcG9uc2USKAoHc2VydmljZRgBIAEoCzIVLm1jcC52MS5TZXJ2aWNlU3luY2VkSAASJAoGcmVzdWx0GA8gASgLMhIubWNwLnYxLlN5bmNSZXN1bHRIAEIHCgVldmVudCKeAQoNU2VydmljZVN5bmNlZBIPCgdzZXJ2aWNlGAEgASgJEg8KB291dGNvbWUYAiABKAkSIwoEcGxhbhgDIAMoCzIVLm1jcC52MS5Db21wb25lbnRQbGFuEhIKCmRlcGxveW1lbnQYBCABKAkSDgoGcmVhc29uGAUgASgJEg8KB21lc3NhZ2UYBiABKAkSEQoJbmV4dF9zdGVwGAcgASgJIk4KClN5bmNSZXN1bHQSLQoJdW5tYW5hZ2VkGAEgAygLMhoubWNwLnYxLlVubWFuYWdlZENvbnRhaW5lchIRCgl1bmRlZmluZWQYAiADKAkimQEKElVubWFuYWdlZENvbnRhaW5lchIRCgljb250YWluZXIYASABKAkSFAoMY29udGFpbmVyX2lkGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSEQoJY29tcG9uZW50GAQgASgJEg0KBWltYWdlGAUgASgJEicKCG9ic2VydmVkGAYgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUiOgoWQWRvcHRDb250YWluZXJzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEg8KB2RyeV9ydW4YAiABKAgiWQoXQWRvcHRDb250YWluZXJzUmVzcG9uc2USLAoKY29tcG9uZW50cxgBIAMoCzIYLm1jcC52MS5BZG9wdGVkQ29tcG9uZW50EhAKCHdhcm5pbmdzGAIgAygJIq8BChBBZG9wdGVkQ29tcG9uZW50EhEKCWNvbXBvbmVudBgBIAEoCRIRCgljb250YWluZXIYAiABKAkSFAoMY29udGFpbmVyX2lkGAMgASgJEg0KBWltYWdlGAQgASgJEg4KBnNvdXJjZRgFIAEoCRInCghvYnNlcnZlZBgGIAEoDjIVLm1jcC52MS5PYnNlcnZlZFN0YXRlEhcKD21pc3Npbmdfc2VjcmV0cxgHIAMoCSJzChZQdXJnZUNvbXBvbmVudHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg8KB2RyeV9ydW4YAyABKAgSJAoHZGVmaW5lZBgEIAMoCzITLm1jcC52MS5TZXJ2aWNlU3BlYyI/ChdQdXJnZUNvbXBvbmVudHNSZXNwb25zZRIkCgdlbnRyaWVzGAEgAygLMhMubWNwLnYxLlB1cmdlZEVudHJ5IncKC1B1cmdlZEVudHJ5Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEicKCG9ic2VydmVkGAMgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDgoGcHVyZ2VkGAQgASgIEgsKA3doeRgFIAEoCSI0Cg5FeHBsYWluUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCSI6Cg9FeHBsYWluUmVzcG9uc2USJwoKY29tcG9uZW50cxgBIAMoCzITLm1jcC52MS5FeHBsYW5hdGlvbiKhAQoLRXhwbGFuYXRpb24SEQoJY29tcG9uZW50GAEgASgJEg0KBWNhdXNlGAIgASgJEg8KB3N1bW1hcnkYAyABKAkSEQoJbmV4dF9zdGVwGAQgASgJEicKCHRpbWVsaW5lGAUgAygLMhUubWNwLnYxLlRpbWVsaW5lRW50cnkSIwoEbGl2ZRgGIAEoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50ImIKDVRpbWVsaW5lRW50cnkSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAiABKAkSDAoEdGV4dBgDIAEoCRINCgVhY3RvchgEIAEoCSJKChRTaWxlbmNlVGFyZ2V0UmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIOCgZmb3JfbXMYAyABKAQiQgoVU2lsZW5jZVRhcmdldFJlc3BvbnNlEikKBXVudGlsGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKMAQoLRXhlY1JlcXVlc3QSIgoFc3RhcnQYASABKAsyES5tY3AudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABImCgZyZXNpemUYAyABKAsyFC5tY3AudjEuVGVybWluYWxTaXplSAASFQoLY2xvc2Vfc3RkaW4YBCABKAhIAEIJCgdtZXNzYWdlIooBCglFeGVjU3RhcnQSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDAoEYXJndhgDIAMoCRILCgN0dHkYBCABKAgSIgoEc2l6ZRgFIAEoCzIULm1jcC52MS5UZXJtaW5hbFNpemUSDQoFc3RkaW4YBiABKAgSCwoDZW52GAcgAygJIi0KDFRlcm1pbmFsU2l6ZRIPCgdjb2x1bW5zGAEgASgNEgwKBHJvd3MYAiABKA0iUgoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB21lc3NhZ2UiVwoMU3RhdHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmZvbGxvdxgDIAEoCBITCgtpbnRlcnZhbF9tcxgEIAEoBCJjCg1TdGF0c1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgpjb21wb25lbnRzGAIgAygLMhYubWNwLnYxLkNvbXBvbmVudFN0YXRzIoUCCg5Db21wb25lbnRTdGF0cxIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIUCgxjb250YWluZXJfaWQYAyABKAkSEwoLY3B1X3BlcmNlbnQYBCABKAESFAoMbWVtb3J5X2J5dGVzGAUgASgEEhoKEm1lbW9yeV9saW1pdF9ieXRlcxgGIAEoBBIYChBuZXR3b3JrX2luX2J5dGVzGAcgASgEEhkKEW5ldHdvcmtfb3V0X2J5dGVzGAggASgEEhYKDmJsb2NrX2luX2J5dGVzGAkgASgEEhcKD2Jsb2NrX291dF9ieXRlcxgKIAEoBBIMCgRwaWRzGAsgASgNIiQKEUV4cG9ydFNwZWNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiSQoSRXhwb3J0U3BlY1Jlc3BvbnNlEiEKBHNwZWMYASABKAsyEy5tY3AudjEuU2VydmljZVNwZWMSEAoId2FybmluZ3MYAiADKAkiFQoTTGlzdFNlcnZpY2VzUmVxdWVzdCI9ChRMaXN0U2VydmljZXNSZXNwb25zZRIlCghzZXJ2aWNlcxgBIAMoCzITLm1jcC52MS5TZXJ2aWNlSW5mbyKMAQoLU2VydmljZUluZm8SDAoEbmFtZRgBIAEoCRIlCgdkZXNpcmVkGAIgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIPCgdjb21tZW50GAMgASgJEikKCmNvbXBvbmVudHMYBCADKAsyFS5tY3AudjEuQ29tcG9uZW50SW5mbxIMCgRub2RlGAUgASgJIuUBCg1Db21wb25lbnRJbmZvEgwKBG5hbWUYASABKAkSEQoJY29udGFpbmVyGAIgASgJEiUKB2Rlc2lyZWQYAyABKA4yFC5tY3AudjEuRGVzaXJlZFN0YXRlEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRISCgpnZW5lcmF0aW9uGAcgASgEEi8KC29ic2VydmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChdHZXRTZXJ2aWNlU3RhdHVzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJIkMKGEdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRInCghzZXJ2aWNlcxgBIAMoCzIVLm1jcC52MS5TZXJ2aWNlU3RhdHVzIqMBCg1TZXJ2aWNlU3RhdHVzEiEKBGluZm8YASABKAsyEy5tY3AudjEuU2VydmljZUluZm8SIwoEbGl2ZRgCIAMoCzIVLm1jcC52MS5MaXZlQ29tcG9uZW50EisKC2RlcGxveW1lbnRzGAMgAygLMhYubWNwLnYxLkRlcGxveW1lbnRJbmZvEh0KBmV2ZW50cxgEIAMoCzINLm1jcC52MS5FdmVudCL4AgoORGVwbG95bWVudEluZm8SCgoCaWQYASABKAkSDQoFc3RhdGUYAiABKAkSDQoFYWN0b3IYAyABKAkSLgoKc3RhcnRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAYgASgJEgwKBGtpbmQYByABKAkSEwoLcm9sbGJhY2tfdG8YCCABKAkSKQoHY2hhbmdlcxgJIAMoCzIYLm1jcC52MS5EZXBsb3ltZW50Q2hhbmdlEg8KB2N1cnJlbnQYCiABKAgSEwoLaW1hZ2VzX2tlcHQYCyABKAgSDgoGcmVhc29uGAwgASgJEhEKCWxhc3RfbG9ncxgNIAMoCRIOCgZwaW5uZWQYDiABKAgSEQoJY29tcG9uZW50GA8gASgJEhIKCmxhc3RfZXJyb3IYECABKAkiawoQRGVwbG95bWVudENoYW5nZRIRCgljb21wb25lbnQYASABKAkSHgoGYWN0aW9uGAIgASgOMg4ubWNwLnYxLkFjdGlvbhISCgpmcm9tX2ltYWdlGAMgASgJEhAKCHRvX2ltYWdlGAQgASgJIiMKEExpdmVDaGVja1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSI+ChFMaXZlQ2hlY2tSZXNwb25zZRIpCgpjb21wb25lbnRzGAEgAygLMhUubWNwLnYxLkxpdmVDb21wb25lbnQixgMKDUxpdmVDb21wb25lbnQSDwoHc2VydmljZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSEQoJY29udGFpbmVyGAMgASgJEicKCG9ic2VydmVkGAQgASgOMhUubWNwLnYxLk9ic2VydmVkU3RhdGUSDQoFaW1hZ2UYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXN0YXJ0cxgIIAEoDRINCgVwb3J0cxgJIAMoCRIWCglleGl0X2NvZGUYCiABKAVIAIgBARIlCgdkZXNpcmVkGAsgASgOMhQubWNwLnYxLkRlc2lyZWRTdGF0ZRIOCgZoZWFsdGgYDCABKAkSFAoMY29udGFpbmVyX2lkGA0gASgJEg0KBWRyaWZ0GA4gAygJEi4KCnJlc3RhcnRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnNpbGVuY2VkX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIogBCgtMb2dzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIOCgZmb2xsb3cYAyABKAgSEQoEdGFpbBgEIAEoDUgAiAEBEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVfdGFpbCJnCgxMb2dzUmVzcG9uc2USEQoJY29tcG9uZW50GAEgASgJEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAyABKAkSDAoEbGluZRgEIAEoCSITChFOb2RlU3RhdHVzUmVxdWVzdCLNAgoSTm9kZVN0YXR1c1Jlc3BvbnNlEgwKBG5vZGUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgRhcmNoGAMgASgJEgwKBHJvbGUYBCABKAkSEAoIc2VydmljZXMYBSABKA0SGgoSY29udGFpbmVyc19ydW5uaW5nGAYgASgNEiYKB3J1bnRpbWUYByABKAsyFS5tY3AudjEuUnVudGltZVN0YXR1cxIuCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRjcHVzGAkgASgNEhoKEm1lbW9yeV90b3RhbF9ieXRlcxgKIAEoBBIZChFtZW1vcnlfdXNlZF9ieXRlcxgLIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGAwgASgEEhcKD2Rpc2tfdXNlZF9ieXRlcxgNIAEoBCJCCg1SdW50aW1lU3RhdHVzEhEKCWF2YWlsYWJsZRgBIAEoCBIPCgd2ZXJzaW9uGAIgASgJEg0KBWVycm9yGAMgASgJIhQKEkhlYWx0aENoZWNrUmVxdWVzdCIkChNIZWFsdGhDaGVja1Jlc3BvbnNlEg0KBXN0YXRlGAEgASgJKn0KDERlc2lyZWRTdGF0ZRIdChlERVNJUkVEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVREVTSVJFRF9TVEFURV9SVU5OSU5HEAESGQoVREVTSVJFRF9TVEFURV9TVE9QUEVEEAISGAoUREVTSVJFRF9TVEFURV9JR05PUkUQAyrYAQoNT2JzZXJ2ZWRTdGF0ZRIeChpPQlNFUlZFRF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFk9CU0VSVkVEX1NUQVRFX1JVTk5JTkcQARIaChZPQlNFUlZFRF9TVEFURV9TVE9QUEVEEAISGQoVT0JTRVJWRURfU1RBVEVfRVhJVEVEEAMSHAoYT0JTRVJWRURfU1RBVEVfVU5IRUFMVEhZEAQSGgoWT0JTRVJWRURfU1RBVEVfUkVNT1ZFRBAFEhoKFk9CU0VSVkVEX1NUQVRFX1VOS05PV04QBiqTAQoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhEKDUFDVElPTl9DUkVBVEUQARISCg5BQ1RJT05fUkVQTEFDRRACEhAKDEFDVElPTl9TVEFSVBADEhQKEEFDVElPTl9VTkNIQU5HRUQQBBIRCg1BQ1RJT05fT1JQSEFOEAUSDwoLQUNUSU9OX1NUT1AQBjLVDQoPTWNwQWdlbnRTZXJ2aWNlEjkKBkRlcGxveRIVLm1jcC52MS5EZXBsb3lSZXF1ZXN0GhYubWNwLnYxLkRlcGxveVJlc3BvbnNlMAESMQoEUGxhbhITLm1jcC52MS5QbGFuUmVxdWVzdBoULm1jcC52MS5QbGFuUmVzcG9uc2USUgoPVW5kZXBsb3lTZXJ2aWNlEh4ubWNwLnYxLlVuZGVwbG95U2VydmljZVJlcXVlc3QaHy5tY3AudjEuVW5kZXBsb3lTZXJ2aWNlUmVzcG9uc2USRgoLU3RvcFNlcnZpY2USGi5tY3AudjEuU3RvcFNlcnZpY2VSZXF1ZXN0GhsubWNwLnYxLlN0b3BTZXJ2aWNlUmVzcG9uc2USSQoMU3RhcnRTZXJ2aWNlEhsubWNwLnYxLlN0YXJ0U2VydmljZVJlcXVlc3QaHC5tY3AudjEuU3RhcnRTZXJ2aWNlUmVzcG9uc2USTwoOUmVzdGFydFNlcnZpY2USHS5tY3AudjEuUmVzdGFydFNlcnZpY2VSZXF1ZXN0Gh4ubWNwLnYxLlJlc3RhcnRTZXJ2aWNlUmVzcG9uc2USVAoPUm9sbGJhY2tTZXJ2aWNlEh4ubWNwLnYxLlJvbGxiYWNrU2VydmljZVJlcXVlc3QaHy5tY3AudjEuUm9sbGJhY2tTZXJ2aWNlUmVzcG9uc2UwARJSCg9MaXN0RGVwbG95bWVudHMSHi5tY3AudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBofLm1jcC52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZRJJCgxMaXN0U2VydmljZXMSGy5tY3AudjEuTGlzdFNlcnZpY2VzUmVxdWVzdBocLm1jcC52MS5MaXN0U2VydmljZXNSZXNwb25zZRJVChBHZXRTZXJ2aWNlU3RhdHVzEh8ubWNwLnYxLkdldFNlcnZpY2VTdGF0dXNSZXF1ZXN0GiAubWNwLnYxLkdldFNlcnZpY2VTdGF0dXNSZXNwb25zZRJACglMaXZlQ2hlY2sSGC5tY3AudjEuTGl2ZUNoZWNrUmVxdWVzdBoZLm1jcC52MS5MaXZlQ2hlY2tSZXNwb25zZRJXChBTeW5jRGVzaXJlZFN0YXRlEh8ubWNwLnYxLlN5bmNEZXNpcmVkU3RhdGVSZXF1ZXN0GiAubWNwLnYxLlN5bmNEZXNpcmVkU3RhdGVSZXNwb25zZTABElIKD0Fkb3B0Q29udGFpbmVycxIeLm1jcC52MS5BZG9wdENvbnRhaW5lcnNSZXF1ZXN0Gh8ubWNwLnYxLkFkb3B0Q29udGFpbmVyc1Jlc3BvbnNlElIKD1B1cmdlQ29tcG9uZW50cxIeLm1jcC52MS5QdXJnZUNvbXBvbmVudHNSZXF1ZXN0Gh8ubWNwLnYxLlB1cmdlQ29tcG9uZW50c1Jlc3BvbnNlEkMKCkxpc3RFdmVudHMSGS5tY3AudjEuTGlzdEV2ZW50c1JlcXVlc3QaGi5tY3AudjEuTGlzdEV2ZW50c1Jlc3BvbnNlEkgKC1dhdGNoRXZlbnRzEhoubWNwLnYxLldhdGNoRXZlbnRzUmVxdWVzdBobLm1jcC52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAESOgoHRXhwbGFpbhIWLm1jcC52MS5FeHBsYWluUmVxdWVzdBoXLm1jcC52MS5FeHBsYWluUmVzcG9uc2USTAoNU2lsZW5jZVRhcmdldBIcLm1jcC52MS5TaWxlbmNlVGFyZ2V0UmVxdWVzdBodLm1jcC52MS5TaWxlbmNlVGFyZ2V0UmVzcG9uc2USMwoETG9ncxITLm1jcC52MS5Mb2dzUmVxdWVzdBoULm1jcC52MS5Mb2dzUmVzcG9uc2UwARI1CgRFeGVjEhMubWNwLnYxLkV4ZWNSZXF1ZXN0GhQubWNwLnYxLkV4ZWNSZXNwb25zZSgBMAESNgoFU3RhdHMSFC5tY3AudjEuU3RhdHNSZXF1ZXN0GhUubWNwLnYxLlN0YXRzUmVzcG9uc2UwARJDCgpFeHBvcnRTcGVjEhkubWNwLnYxLkV4cG9ydFNwZWNSZXF1ZXN0GhoubWNwLnYxLkV4cG9ydFNwZWNSZXNwb25zZRJDCgpOb2RlU3RhdHVzEhkubWNwLnYxLk5vZGVTdGF0dXNSZXF1ZXN0GhoubWNwLnYxLk5vZGVTdGF0dXNSZXNwb25zZRJGCgtIZWFsdGhDaGVjaxIaLm1jcC52MS5IZWFsdGhDaGVja1JlcXVlc3QaGy5tY3AudjEuSGVhbHRoQ2hlY2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message mcp.v1.RouteSpec
@@ -1302,7 +1302,7 @@ export type Event = Message<"mcp.v1.Event"> & {
   component: string;
 
   /**
-   * desired, observed, restarted, deploy, rollback, restart
+   * desired, observed, restarted, deploy, rollback, restart, drift, recovered, alert, heal, silence, runtime
    *
    * @generated from field: string kind = 5;
    */
@@ -1339,6 +1339,935 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_mcp_v1_mcp, 37);
 
 /**
+ * @generated from message mcp.v1.WatchEventsRequest
+ */
+export type WatchEventsRequest = Message<"mcp.v1.WatchEventsRequest"> & {
+  /**
+   * empty: all
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: all
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * the id of the last event that is known
+   *
+   * @generated from field: uint64 after = 4;
+   */
+  after: bigint;
+
+  /**
+   * of those that are recorded already, the newest so many; 0: none
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message mcp.v1.WatchEventsRequest.
+ * Use `create(WatchEventsRequestSchema)` to create a new message.
+ */
+export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 38);
+
+/**
+ * @generated from message mcp.v1.WatchEventsResponse
+ */
+export type WatchEventsResponse = Message<"mcp.v1.WatchEventsResponse"> & {
+  /**
+   * First those that are recorded already, in one message, with none when there are none; then as they come.
+   *
+   * oldest first
+   *
+   * @generated from field: repeated mcp.v1.Event events = 1;
+   */
+  events: Event[];
+};
+
+/**
+ * Describes the message mcp.v1.WatchEventsResponse.
+ * Use `create(WatchEventsResponseSchema)` to create a new message.
+ */
+export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 39);
+
+/**
+ * @generated from message mcp.v1.SyncDesiredStateRequest
+ */
+export type SyncDesiredStateRequest = Message<"mcp.v1.SyncDesiredStateRequest"> & {
+  /**
+   * every definition of the node
+   *
+   * @generated from field: repeated mcp.v1.ServiceSpec specs = 1;
+   */
+  specs: ServiceSpec[];
+
+  /**
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message mcp.v1.SyncDesiredStateRequest.
+ * Use `create(SyncDesiredStateRequestSchema)` to create a new message.
+ */
+export const SyncDesiredStateRequestSchema: GenMessage<SyncDesiredStateRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 40);
+
+/**
+ * @generated from message mcp.v1.SyncDesiredStateResponse
+ */
+export type SyncDesiredStateResponse = Message<"mcp.v1.SyncDesiredStateResponse"> & {
+  /**
+   * @generated from oneof mcp.v1.SyncDesiredStateResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: mcp.v1.ServiceSynced service = 1;
+     */
+    value: ServiceSynced;
+    case: "service";
+  } | {
+    /**
+     * @generated from field: mcp.v1.SyncResult result = 15;
+     */
+    value: SyncResult;
+    case: "result";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message mcp.v1.SyncDesiredStateResponse.
+ * Use `create(SyncDesiredStateResponseSchema)` to create a new message.
+ */
+export const SyncDesiredStateResponseSchema: GenMessage<SyncDesiredStateResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 41);
+
+/**
+ * What became, or with dry_run would become, of one service.
+ *
+ * @generated from message mcp.v1.ServiceSynced
+ */
+export type ServiceSynced = Message<"mcp.v1.ServiceSynced"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * deployed, started, stopped, unchanged, pinned, busy, failed
+   *
+   * @generated from field: string outcome = 2;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: repeated mcp.v1.ComponentPlan plan = 3;
+   */
+  plan: ComponentPlan[];
+
+  /**
+   * the one that was made, if any
+   *
+   * @generated from field: string deployment = 4;
+   */
+  deployment: string;
+
+  /**
+   * set when failed: stable, as in an error's detail
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * @generated from field: string next_step = 7;
+   */
+  nextStep: string;
+};
+
+/**
+ * Describes the message mcp.v1.ServiceSynced.
+ * Use `create(ServiceSyncedSchema)` to create a new message.
+ */
+export const ServiceSyncedSchema: GenMessage<ServiceSynced> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 42);
+
+/**
+ * @generated from message mcp.v1.SyncResult
+ */
+export type SyncResult = Message<"mcp.v1.SyncResult"> & {
+  /**
+   * @generated from field: repeated mcp.v1.UnmanagedContainer unmanaged = 1;
+   */
+  unmanaged: UnmanagedContainer[];
+
+  /**
+   * services of the registry that no spec was sent for
+   *
+   * @generated from field: repeated string undefined = 2;
+   */
+  undefined: string[];
+};
+
+/**
+ * Describes the message mcp.v1.SyncResult.
+ * Use `create(SyncResultSchema)` to create a new message.
+ */
+export const SyncResultSchema: GenMessage<SyncResult> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 43);
+
+/**
+ * A container that carries MCP's labels, or a name of a known service's form, and that no row explains.
+ *
+ * @generated from message mcp.v1.UnmanagedContainer
+ */
+export type UnmanagedContainer = Message<"mcp.v1.UnmanagedContainer"> & {
+  /**
+   * @generated from field: string container = 1;
+   */
+  container: string;
+
+  /**
+   * @generated from field: string container_id = 2;
+   */
+  containerId: string;
+
+  /**
+   * as adopt would take it
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * @generated from field: string component = 4;
+   */
+  component: string;
+
+  /**
+   * @generated from field: string image = 5;
+   */
+  image: string;
+
+  /**
+   * @generated from field: mcp.v1.ObservedState observed = 6;
+   */
+  observed: ObservedState;
+};
+
+/**
+ * Describes the message mcp.v1.UnmanagedContainer.
+ * Use `create(UnmanagedContainerSchema)` to create a new message.
+ */
+export const UnmanagedContainerSchema: GenMessage<UnmanagedContainer> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 44);
+
+/**
+ * @generated from message mcp.v1.AdoptContainersRequest
+ */
+export type AdoptContainersRequest = Message<"mcp.v1.AdoptContainersRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message mcp.v1.AdoptContainersRequest.
+ * Use `create(AdoptContainersRequestSchema)` to create a new message.
+ */
+export const AdoptContainersRequestSchema: GenMessage<AdoptContainersRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 45);
+
+/**
+ * @generated from message mcp.v1.AdoptContainersResponse
+ */
+export type AdoptContainersResponse = Message<"mcp.v1.AdoptContainersResponse"> & {
+  /**
+   * @generated from field: repeated mcp.v1.AdoptedComponent components = 1;
+   */
+  components: AdoptedComponent[];
+
+  /**
+   * what cannot be carried over; containers that stay behind, each with the command that removes it
+   *
+   * @generated from field: repeated string warnings = 2;
+   */
+  warnings: string[];
+};
+
+/**
+ * Describes the message mcp.v1.AdoptContainersResponse.
+ * Use `create(AdoptContainersResponseSchema)` to create a new message.
+ */
+export const AdoptContainersResponseSchema: GenMessage<AdoptContainersResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 46);
+
+/**
+ * @generated from message mcp.v1.AdoptedComponent
+ */
+export type AdoptedComponent = Message<"mcp.v1.AdoptedComponent"> & {
+  /**
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * @generated from field: string container = 2;
+   */
+  container: string;
+
+  /**
+   * @generated from field: string container_id = 3;
+   */
+  containerId: string;
+
+  /**
+   * @generated from field: string image = 4;
+   */
+  image: string;
+
+  /**
+   * label: from mcp.definition; inspect: from what podman tells
+   *
+   * @generated from field: string source = 5;
+   */
+  source: string;
+
+  /**
+   * @generated from field: mcp.v1.ObservedState observed = 6;
+   */
+  observed: ObservedState;
+
+  /**
+   * @generated from field: repeated string missing_secrets = 7;
+   */
+  missingSecrets: string[];
+};
+
+/**
+ * Describes the message mcp.v1.AdoptedComponent.
+ * Use `create(AdoptedComponentSchema)` to create a new message.
+ */
+export const AdoptedComponentSchema: GenMessage<AdoptedComponent> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 47);
+
+/**
+ * @generated from message mcp.v1.PurgeComponentsRequest
+ */
+export type PurgeComponentsRequest = Message<"mcp.v1.PurgeComponentsRequest"> & {
+  /**
+   * empty: all
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: bool dry_run = 3;
+   */
+  dryRun: boolean;
+
+  /**
+   * every definition of the node: what is in one is wanted
+   *
+   * @generated from field: repeated mcp.v1.ServiceSpec defined = 4;
+   */
+  defined: ServiceSpec[];
+};
+
+/**
+ * Describes the message mcp.v1.PurgeComponentsRequest.
+ * Use `create(PurgeComponentsRequestSchema)` to create a new message.
+ */
+export const PurgeComponentsRequestSchema: GenMessage<PurgeComponentsRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 48);
+
+/**
+ * @generated from message mcp.v1.PurgeComponentsResponse
+ */
+export type PurgeComponentsResponse = Message<"mcp.v1.PurgeComponentsResponse"> & {
+  /**
+   * @generated from field: repeated mcp.v1.PurgedEntry entries = 1;
+   */
+  entries: PurgedEntry[];
+};
+
+/**
+ * Describes the message mcp.v1.PurgeComponentsResponse.
+ * Use `create(PurgeComponentsResponseSchema)` to create a new message.
+ */
+export const PurgeComponentsResponseSchema: GenMessage<PurgeComponentsResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 49);
+
+/**
+ * @generated from message mcp.v1.PurgedEntry
+ */
+export type PurgedEntry = Message<"mcp.v1.PurgedEntry"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: the service itself, of which nothing is left
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: mcp.v1.ObservedState observed = 3;
+   */
+  observed: ObservedState;
+
+  /**
+   * with dry_run: would be
+   *
+   * @generated from field: bool purged = 4;
+   */
+  purged: boolean;
+
+  /**
+   * why it stays
+   *
+   * @generated from field: string why = 5;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message mcp.v1.PurgedEntry.
+ * Use `create(PurgedEntrySchema)` to create a new message.
+ */
+export const PurgedEntrySchema: GenMessage<PurgedEntry> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 50);
+
+/**
+ * @generated from message mcp.v1.ExplainRequest
+ */
+export type ExplainRequest = Message<"mcp.v1.ExplainRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: all of them
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+};
+
+/**
+ * Describes the message mcp.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 51);
+
+/**
+ * @generated from message mcp.v1.ExplainResponse
+ */
+export type ExplainResponse = Message<"mcp.v1.ExplainResponse"> & {
+  /**
+   * @generated from field: repeated mcp.v1.Explanation components = 1;
+   */
+  components: Explanation[];
+};
+
+/**
+ * Describes the message mcp.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 52);
+
+/**
+ * @generated from message mcp.v1.Explanation
+ */
+export type Explanation = Message<"mcp.v1.Explanation"> & {
+  /**
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * stable: exited_1, oom_killed, probe_refused, image_missing, removed_by_hand, ...; running when all is well
+   *
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+
+  /**
+   * one sentence
+   *
+   * @generated from field: string summary = 3;
+   */
+  summary: string;
+
+  /**
+   * @generated from field: string next_step = 4;
+   */
+  nextStep: string;
+
+  /**
+   * oldest first
+   *
+   * @generated from field: repeated mcp.v1.TimelineEntry timeline = 5;
+   */
+  timeline: TimelineEntry[];
+
+  /**
+   * @generated from field: mcp.v1.LiveComponent live = 6;
+   */
+  live?: LiveComponent | undefined;
+};
+
+/**
+ * Describes the message mcp.v1.Explanation.
+ * Use `create(ExplanationSchema)` to create a new message.
+ */
+export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 53);
+
+/**
+ * @generated from message mcp.v1.TimelineEntry
+ */
+export type TimelineEntry = Message<"mcp.v1.TimelineEntry"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * deploy, step, desired, observed, probe, exit, restarted, heal, alert, log
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+};
+
+/**
+ * Describes the message mcp.v1.TimelineEntry.
+ * Use `create(TimelineEntrySchema)` to create a new message.
+ */
+export const TimelineEntrySchema: GenMessage<TimelineEntry> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 54);
+
+/**
+ * @generated from message mcp.v1.SilenceTargetRequest
+ */
+export type SilenceTargetRequest = Message<"mcp.v1.SilenceTargetRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: the whole service
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * 0: lift it
+   *
+   * @generated from field: uint64 for_ms = 3;
+   */
+  forMs: bigint;
+};
+
+/**
+ * Describes the message mcp.v1.SilenceTargetRequest.
+ * Use `create(SilenceTargetRequestSchema)` to create a new message.
+ */
+export const SilenceTargetRequestSchema: GenMessage<SilenceTargetRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 55);
+
+/**
+ * @generated from message mcp.v1.SilenceTargetResponse
+ */
+export type SilenceTargetResponse = Message<"mcp.v1.SilenceTargetResponse"> & {
+  /**
+   * absent: lifted
+   *
+   * @generated from field: google.protobuf.Timestamp until = 1;
+   */
+  until?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message mcp.v1.SilenceTargetResponse.
+ * Use `create(SilenceTargetResponseSchema)` to create a new message.
+ */
+export const SilenceTargetResponseSchema: GenMessage<SilenceTargetResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 56);
+
+/**
+ * @generated from message mcp.v1.ExecRequest
+ */
+export type ExecRequest = Message<"mcp.v1.ExecRequest"> & {
+  /**
+   * @generated from oneof mcp.v1.ExecRequest.message
+   */
+  message: {
+    /**
+     * @generated from field: mcp.v1.ExecStart start = 1;
+     */
+    value: ExecStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes stdin = 2;
+     */
+    value: Uint8Array;
+    case: "stdin";
+  } | {
+    /**
+     * @generated from field: mcp.v1.TerminalSize resize = 3;
+     */
+    value: TerminalSize;
+    case: "resize";
+  } | {
+    /**
+     * @generated from field: bool close_stdin = 4;
+     */
+    value: boolean;
+    case: "closeStdin";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message mcp.v1.ExecRequest.
+ * Use `create(ExecRequestSchema)` to create a new message.
+ */
+export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 57);
+
+/**
+ * @generated from message mcp.v1.ExecStart
+ */
+export type ExecStart = Message<"mcp.v1.ExecStart"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * empty: the only one
+   *
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: repeated string argv = 3;
+   */
+  argv: string[];
+
+  /**
+   * @generated from field: bool tty = 4;
+   */
+  tty: boolean;
+
+  /**
+   * @generated from field: mcp.v1.TerminalSize size = 5;
+   */
+  size?: TerminalSize | undefined;
+
+  /**
+   * whether input follows
+   *
+   * @generated from field: bool stdin = 6;
+   */
+  stdin: boolean;
+
+  /**
+   * K=V
+   *
+   * @generated from field: repeated string env = 7;
+   */
+  env: string[];
+};
+
+/**
+ * Describes the message mcp.v1.ExecStart.
+ * Use `create(ExecStartSchema)` to create a new message.
+ */
+export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 58);
+
+/**
+ * @generated from message mcp.v1.TerminalSize
+ */
+export type TerminalSize = Message<"mcp.v1.TerminalSize"> & {
+  /**
+   * @generated from field: uint32 columns = 1;
+   */
+  columns: number;
+
+  /**
+   * @generated from field: uint32 rows = 2;
+   */
+  rows: number;
+};
+
+/**
+ * Describes the message mcp.v1.TerminalSize.
+ * Use `create(TerminalSizeSchema)` to create a new message.
+ */
+export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 59);
+
+/**
+ * @generated from message mcp.v1.ExecResponse
+ */
+export type ExecResponse = Message<"mcp.v1.ExecResponse"> & {
+  /**
+   * @generated from oneof mcp.v1.ExecResponse.message
+   */
+  message: {
+    /**
+     * with a TTY, all of it
+     *
+     * @generated from field: bytes stdout = 1;
+     */
+    value: Uint8Array;
+    case: "stdout";
+  } | {
+    /**
+     * @generated from field: bytes stderr = 2;
+     */
+    value: Uint8Array;
+    case: "stderr";
+  } | {
+    /**
+     * the last message
+     *
+     * @generated from field: int32 exit_code = 3;
+     */
+    value: number;
+    case: "exitCode";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message mcp.v1.ExecResponse.
+ * Use `create(ExecResponseSchema)` to create a new message.
+ */
+export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 60);
+
+/**
+ * @generated from message mcp.v1.StatsRequest
+ */
+export type StatsRequest = Message<"mcp.v1.StatsRequest"> & {
+  /**
+   * empty: all
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: bool follow = 3;
+   */
+  follow: boolean;
+
+  /**
+   * 0: 2 s
+   *
+   * @generated from field: uint64 interval_ms = 4;
+   */
+  intervalMs: bigint;
+};
+
+/**
+ * Describes the message mcp.v1.StatsRequest.
+ * Use `create(StatsRequestSchema)` to create a new message.
+ */
+export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 61);
+
+/**
+ * @generated from message mcp.v1.StatsResponse
+ */
+export type StatsResponse = Message<"mcp.v1.StatsResponse"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: repeated mcp.v1.ComponentStats components = 2;
+   */
+  components: ComponentStats[];
+};
+
+/**
+ * Describes the message mcp.v1.StatsResponse.
+ * Use `create(StatsResponseSchema)` to create a new message.
+ */
+export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 62);
+
+/**
+ * @generated from message mcp.v1.ComponentStats
+ */
+export type ComponentStats = Message<"mcp.v1.ComponentStats"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * @generated from field: string container_id = 3;
+   */
+  containerId: string;
+
+  /**
+   * of one core, since the last look
+   *
+   * @generated from field: double cpu_percent = 4;
+   */
+  cpuPercent: number;
+
+  /**
+   * @generated from field: uint64 memory_bytes = 5;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * @generated from field: uint64 memory_limit_bytes = 6;
+   */
+  memoryLimitBytes: bigint;
+
+  /**
+   * @generated from field: uint64 network_in_bytes = 7;
+   */
+  networkInBytes: bigint;
+
+  /**
+   * @generated from field: uint64 network_out_bytes = 8;
+   */
+  networkOutBytes: bigint;
+
+  /**
+   * @generated from field: uint64 block_in_bytes = 9;
+   */
+  blockInBytes: bigint;
+
+  /**
+   * @generated from field: uint64 block_out_bytes = 10;
+   */
+  blockOutBytes: bigint;
+
+  /**
+   * @generated from field: uint32 pids = 11;
+   */
+  pids: number;
+};
+
+/**
+ * Describes the message mcp.v1.ComponentStats.
+ * Use `create(ComponentStatsSchema)` to create a new message.
+ */
+export const ComponentStatsSchema: GenMessage<ComponentStats> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 63);
+
+/**
+ * @generated from message mcp.v1.ExportSpecRequest
+ */
+export type ExportSpecRequest = Message<"mcp.v1.ExportSpecRequest"> & {
+  /**
+   * @generated from field: string service = 1;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message mcp.v1.ExportSpecRequest.
+ * Use `create(ExportSpecRequestSchema)` to create a new message.
+ */
+export const ExportSpecRequestSchema: GenMessage<ExportSpecRequest> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 64);
+
+/**
+ * @generated from message mcp.v1.ExportSpecResponse
+ */
+export type ExportSpecResponse = Message<"mcp.v1.ExportSpecResponse"> & {
+  /**
+   * @generated from field: mcp.v1.ServiceSpec spec = 1;
+   */
+  spec?: ServiceSpec | undefined;
+
+  /**
+   * @generated from field: repeated string warnings = 2;
+   */
+  warnings: string[];
+};
+
+/**
+ * Describes the message mcp.v1.ExportSpecResponse.
+ * Use `create(ExportSpecResponseSchema)` to create a new message.
+ */
+export const ExportSpecResponseSchema: GenMessage<ExportSpecResponse> = /*@__PURE__*/
+  messageDesc(file_mcp_v1_mcp, 65);
+
+/**
  * @generated from message mcp.v1.ListServicesRequest
  */
 export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
@@ -1349,7 +2278,7 @@ export type ListServicesRequest = Message<"mcp.v1.ListServicesRequest"> & {
  * Use `create(ListServicesRequestSchema)` to create a new message.
  */
 export const ListServicesRequestSchema: GenMessage<ListServicesRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 38);
+  messageDesc(file_mcp_v1_mcp, 66);
 
 /**
  * @generated from message mcp.v1.ListServicesResponse
@@ -1366,7 +2295,7 @@ export type ListServicesResponse = Message<"mcp.v1.ListServicesResponse"> & {
  * Use `create(ListServicesResponseSchema)` to create a new message.
  */
 export const ListServicesResponseSchema: GenMessage<ListServicesResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 39);
+  messageDesc(file_mcp_v1_mcp, 67);
 
 /**
  * @generated from message mcp.v1.ServiceInfo
@@ -1403,7 +2332,7 @@ export type ServiceInfo = Message<"mcp.v1.ServiceInfo"> & {
  * Use `create(ServiceInfoSchema)` to create a new message.
  */
 export const ServiceInfoSchema: GenMessage<ServiceInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 40);
+  messageDesc(file_mcp_v1_mcp, 68);
 
 /**
  * @generated from message mcp.v1.ComponentInfo
@@ -1455,7 +2384,7 @@ export type ComponentInfo = Message<"mcp.v1.ComponentInfo"> & {
  * Use `create(ComponentInfoSchema)` to create a new message.
  */
 export const ComponentInfoSchema: GenMessage<ComponentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 41);
+  messageDesc(file_mcp_v1_mcp, 69);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusRequest
@@ -1474,7 +2403,7 @@ export type GetServiceStatusRequest = Message<"mcp.v1.GetServiceStatusRequest"> 
  * Use `create(GetServiceStatusRequestSchema)` to create a new message.
  */
 export const GetServiceStatusRequestSchema: GenMessage<GetServiceStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 42);
+  messageDesc(file_mcp_v1_mcp, 70);
 
 /**
  * @generated from message mcp.v1.GetServiceStatusResponse
@@ -1491,7 +2420,7 @@ export type GetServiceStatusResponse = Message<"mcp.v1.GetServiceStatusResponse"
  * Use `create(GetServiceStatusResponseSchema)` to create a new message.
  */
 export const GetServiceStatusResponseSchema: GenMessage<GetServiceStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 43);
+  messageDesc(file_mcp_v1_mcp, 71);
 
 /**
  * @generated from message mcp.v1.ServiceStatus
@@ -1511,6 +2440,13 @@ export type ServiceStatus = Message<"mcp.v1.ServiceStatus"> & {
    * @generated from field: repeated mcp.v1.DeploymentInfo deployments = 3;
    */
   deployments: DeploymentInfo[];
+
+  /**
+   * the last few, oldest first
+   *
+   * @generated from field: repeated mcp.v1.Event events = 4;
+   */
+  events: Event[];
 };
 
 /**
@@ -1518,7 +2454,7 @@ export type ServiceStatus = Message<"mcp.v1.ServiceStatus"> & {
  * Use `create(ServiceStatusSchema)` to create a new message.
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 44);
+  messageDesc(file_mcp_v1_mcp, 72);
 
 /**
  * @generated from message mcp.v1.DeploymentInfo
@@ -1622,7 +2558,7 @@ export type DeploymentInfo = Message<"mcp.v1.DeploymentInfo"> & {
  * Use `create(DeploymentInfoSchema)` to create a new message.
  */
 export const DeploymentInfoSchema: GenMessage<DeploymentInfo> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 45);
+  messageDesc(file_mcp_v1_mcp, 73);
 
 /**
  * @generated from message mcp.v1.DeploymentChange
@@ -1654,7 +2590,7 @@ export type DeploymentChange = Message<"mcp.v1.DeploymentChange"> & {
  * Use `create(DeploymentChangeSchema)` to create a new message.
  */
 export const DeploymentChangeSchema: GenMessage<DeploymentChange> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 46);
+  messageDesc(file_mcp_v1_mcp, 74);
 
 /**
  * @generated from message mcp.v1.LiveCheckRequest
@@ -1673,7 +2609,7 @@ export type LiveCheckRequest = Message<"mcp.v1.LiveCheckRequest"> & {
  * Use `create(LiveCheckRequestSchema)` to create a new message.
  */
 export const LiveCheckRequestSchema: GenMessage<LiveCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 47);
+  messageDesc(file_mcp_v1_mcp, 75);
 
 /**
  * @generated from message mcp.v1.LiveCheckResponse
@@ -1690,7 +2626,7 @@ export type LiveCheckResponse = Message<"mcp.v1.LiveCheckResponse"> & {
  * Use `create(LiveCheckResponseSchema)` to create a new message.
  */
 export const LiveCheckResponseSchema: GenMessage<LiveCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 48);
+  messageDesc(file_mcp_v1_mcp, 76);
 
 /**
  * @generated from message mcp.v1.LiveComponent
@@ -1776,6 +2712,13 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
    * @generated from field: google.protobuf.Timestamp restart_at = 15;
    */
   restartAt?: Timestamp | undefined;
+
+  /**
+   * no alerts until then
+   *
+   * @generated from field: google.protobuf.Timestamp silenced_until = 16;
+   */
+  silencedUntil?: Timestamp | undefined;
 };
 
 /**
@@ -1783,7 +2726,7 @@ export type LiveComponent = Message<"mcp.v1.LiveComponent"> & {
  * Use `create(LiveComponentSchema)` to create a new message.
  */
 export const LiveComponentSchema: GenMessage<LiveComponent> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 49);
+  messageDesc(file_mcp_v1_mcp, 77);
 
 /**
  * @generated from message mcp.v1.LogsRequest
@@ -1822,7 +2765,7 @@ export type LogsRequest = Message<"mcp.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 50);
+  messageDesc(file_mcp_v1_mcp, 78);
 
 /**
  * @generated from message mcp.v1.LogsResponse
@@ -1856,7 +2799,7 @@ export type LogsResponse = Message<"mcp.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 51);
+  messageDesc(file_mcp_v1_mcp, 79);
 
 /**
  * @generated from message mcp.v1.NodeStatusRequest
@@ -1869,7 +2812,7 @@ export type NodeStatusRequest = Message<"mcp.v1.NodeStatusRequest"> & {
  * Use `create(NodeStatusRequestSchema)` to create a new message.
  */
 export const NodeStatusRequestSchema: GenMessage<NodeStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 52);
+  messageDesc(file_mcp_v1_mcp, 80);
 
 /**
  * @generated from message mcp.v1.NodeStatusResponse
@@ -1946,7 +2889,7 @@ export type NodeStatusResponse = Message<"mcp.v1.NodeStatusResponse"> & {
  * Use `create(NodeStatusResponseSchema)` to create a new message.
  */
 export const NodeStatusResponseSchema: GenMessage<NodeStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 53);
+  messageDesc(file_mcp_v1_mcp, 81);
 
 /**
  * @generated from message mcp.v1.RuntimeStatus
@@ -1973,7 +2916,7 @@ export type RuntimeStatus = Message<"mcp.v1.RuntimeStatus"> & {
  * Use `create(RuntimeStatusSchema)` to create a new message.
  */
 export const RuntimeStatusSchema: GenMessage<RuntimeStatus> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 54);
+  messageDesc(file_mcp_v1_mcp, 82);
 
 /**
  * @generated from message mcp.v1.HealthCheckRequest
@@ -1986,7 +2929,7 @@ export type HealthCheckRequest = Message<"mcp.v1.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 55);
+  messageDesc(file_mcp_v1_mcp, 83);
 
 /**
  * @generated from message mcp.v1.HealthCheckResponse
@@ -2005,7 +2948,7 @@ export type HealthCheckResponse = Message<"mcp.v1.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_mcp_v1_mcp, 56);
+  messageDesc(file_mcp_v1_mcp, 84);
 
 /**
  * @generated from enum mcp.v1.DesiredState
@@ -2240,6 +3183,37 @@ export const McpAgentService: GenService<{
     output: typeof LiveCheckResponseSchema;
   },
   /**
+   * Brings all services of the node to their definitions: one message a service as it is done, the last with what the
+   * agent does not know.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.SyncDesiredState
+   */
+  syncDesiredState: {
+    methodKind: "server_streaming";
+    input: typeof SyncDesiredStateRequestSchema;
+    output: typeof SyncDesiredStateResponseSchema;
+  },
+  /**
+   * Takes containers that no row explains into the registry, without touching them.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.AdoptContainers
+   */
+  adoptContainers: {
+    methodKind: "unary";
+    input: typeof AdoptContainersRequestSchema;
+    output: typeof AdoptContainersResponseSchema;
+  },
+  /**
+   * Drops registry entries that are both gone and in no definition sent along.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.PurgeComponents
+   */
+  purgeComponents: {
+    methodKind: "unary";
+    input: typeof PurgeComponentsRequestSchema;
+    output: typeof PurgeComponentsResponseSchema;
+  },
+  /**
    * What became otherwise, as far as it is recorded.
    *
    * @generated from rpc mcp.v1.McpAgentService.ListEvents
@@ -2250,12 +3224,72 @@ export const McpAgentService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
+   * Events after the last one that is known, then each as it is recorded.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.WatchEvents
+   */
+  watchEvents: {
+    methodKind: "server_streaming";
+    input: typeof WatchEventsRequestSchema;
+    output: typeof WatchEventsResponseSchema;
+  },
+  /**
+   * Why a target is as it is: one timeline, the cause by name, and what to do.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
+  },
+  /**
+   * A maintenance window: no alerts until it is over.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.SilenceTarget
+   */
+  silenceTarget: {
+    methodKind: "unary";
+    input: typeof SilenceTargetRequestSchema;
+    output: typeof SilenceTargetResponseSchema;
+  },
+  /**
    * @generated from rpc mcp.v1.McpAgentService.Logs
    */
   logs: {
     methodKind: "server_streaming";
     input: typeof LogsRequestSchema;
     output: typeof LogsResponseSchema;
+  },
+  /**
+   * Runs a command in a container. The first message starts it; the last answer is its exit code.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.Exec
+   */
+  exec: {
+    methodKind: "bidi_streaming";
+    input: typeof ExecRequestSchema;
+    output: typeof ExecResponseSchema;
+  },
+  /**
+   * What containers use: one message a look.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.Stats
+   */
+  stats: {
+    methodKind: "server_streaming";
+    input: typeof StatsRequestSchema;
+    output: typeof StatsResponseSchema;
+  },
+  /**
+   * A service as it runs, as a spec that a deploy would leave unchanged.
+   *
+   * @generated from rpc mcp.v1.McpAgentService.ExportSpec
+   */
+  exportSpec: {
+    methodKind: "unary";
+    input: typeof ExportSpecRequestSchema;
+    output: typeof ExportSpecResponseSchema;
   },
   /**
    * @generated from rpc mcp.v1.McpAgentService.NodeStatus
