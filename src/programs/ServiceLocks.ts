@@ -33,7 +33,9 @@ class Lock {
 export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLocks", {
   scoped: Effect.gen(function* () {
     const locks = new Map<string, Lock>()
-    const released = yield* PubSub.unbounded<string>()
+    const released = yield* PubSub.unbounded<{ readonly service: string; readonly automatic: boolean }>()
+    let underWay = 0
+    let moves = 0
     const of = (service: string) => {
       const known = locks.get(service)
       if (known) return known
@@ -51,13 +53,17 @@ export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLoc
           Effect.map(Clock.currentTimeMillis, (since) => {
             lock.holder = { act, since, automatic }
             lock.acts += 1
+            moves += 1
+            underWay += 1
           }),
           () => effect,
           () =>
             Effect.suspend(() => {
               lock.holder = undefined
               lock.serving.clear()
-              return released.publish(service)
+              moves += 1
+              underWay -= 1
+              return released.publish({ service, automatic })
             })
         )
         return Effect.gen(function* () {
@@ -116,6 +122,8 @@ export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLoc
       holder: (service: string) => Effect.sync(() => Option.fromNullable(locks.get(service)?.holder)),
       /** Counts the acts on a service: what was planned before another one began is to be looked at again. */
       acts: (service: string) => Effect.sync(() => locks.get(service)?.acts ?? 0),
+      /** Counts the beginnings and ends of acts on all services, and those under way. */
+      moves: Effect.sync(() => ({ count: moves, underWay })),
       /** Services whose lock has become free. */
       released: Stream.fromPubSub(released)
     }

@@ -1,36 +1,48 @@
-import { Effect, Schedule, Stream } from "effect"
+import { Effect, Queue } from "effect"
 import { Labels } from "../domain/Names.ts"
-import { ContainerRuntime, type RuntimeEvent } from "../services/ContainerRuntime.ts"
-import { untilItAnswers } from "./progress.ts"
-import { ServiceLocks } from "./ServiceLocks.ts"
+import type { Container } from "../services/ContainerRuntime.ts"
+import { Registry } from "../services/Registry.ts"
+import type { RegistryUnavailable } from "../services/RegistryError.ts"
+import { RuntimeFeed } from "./RuntimeFeed.ts"
 
-/** What a lost event left is found by then. */
-const scanEvery = "60 seconds"
+/** By its label; one that was adopted has none, and is known by the row that names it. */
+export const serviceOf = (
+  container: Container
+): Effect.Effect<string | undefined, RegistryUnavailable, Registry> => {
+  const labelled = container.labels[Labels.service]
+  if (labelled !== undefined) return Effect.succeed(labelled)
+  return Effect.gen(function* () {
+    const rows = yield* (yield* Registry).components()
+    return rows.find(({ containerId }) => containerId === container.id)?.service
+  })
+}
 
 /**
- * Calls `look` whenever something of a service may have changed, as long as its scope lasts: after these events of its
- * containers, once an act on it is over, and every so often for all of them (no service is named then). `released` comes
- * first when an act is over.
+ * Calls `look` whenever something of a service may have changed, as long as its scope lasts: when a container of its
+ * changes, once an act on it is over, and for all of them whenever all are listed (no service is named then). `released`
+ * comes first when an act is over. What is there is in `RuntimeFeed.containers`.
  */
 export const follow = <R>(
-  actions: ReadonlyArray<RuntimeEvent["action"]>,
   look: (service: string | undefined) => Effect.Effect<void, never, R>,
   released: (service: string) => Effect.Effect<void, never, R> = () => Effect.void
 ) =>
   Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
-    const locks = yield* ServiceLocks
-    const telling = Stream.filter(
-      runtime.events,
-      ({ action, labels }) => actions.includes(action) && labels[Labels.service] !== undefined
-    )
-    const events = Effect.zipRight(
-      look(undefined),
-      Stream.runForEach(telling, ({ labels }) => look(labels[Labels.service]))
-    )
-    yield* Effect.forkScoped(
-      Stream.runForEach(locks.released, (service) => Effect.zipRight(released(service), look(service)))
-    )
-    yield* Effect.forkScoped(Effect.retry(Effect.forever(events), untilItAnswers))
-    yield* Effect.forkScoped(Effect.repeat(look(undefined), Schedule.spaced(scanEvery)))
+    const feed = yield* RuntimeFeed
+    const news = yield* feed.follow
+    const next = Effect.gen(function* () {
+      const one = yield* Queue.take(news)
+      switch (one._tag) {
+        case "Scanned":
+          return yield* look(undefined)
+        case "Released":
+          return yield* Effect.zipRight(released(one.service), look(one.service))
+        case "Changed": {
+          const service = yield* Effect.orElseSucceed(serviceOf(one.container), () => undefined)
+          return service === undefined ? undefined : yield* look(service)
+        }
+        case "Away":
+          return
+      }
+    })
+    yield* Effect.forkScoped(Effect.forever(next))
   })

@@ -1,12 +1,13 @@
 import { Clock, Effect, FiberMap, Option, Random } from "effect"
 import { afterProbe, type Probed, unprobed } from "../domain/Probed.ts"
 import type { ComponentSpec, Health } from "../domain/Spec.ts"
-import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
+import type { Container } from "../services/ContainerRuntime.ts"
 import { Registry } from "../services/Registry.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { allocatedTo } from "./facts.ts"
 import { follow } from "./follow.ts"
 import { type Probing, probe } from "./probe.ts"
+import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
 /** Each runs a process in a container, through podman: more at once would only make one another late. */
@@ -77,7 +78,7 @@ const check = (checked: Checked, commands: Effect.Semaphore) =>
 
 /** Carries out the health checks of what runs, of all services, as long as its scope lasts. */
 export const superviseHealth = Effect.gen(function* () {
-  const runtime = yield* ContainerRuntime
+  const feed = yield* RuntimeFeed
   const known = yield* ContainerHealth
   const locks = yield* ServiceLocks
   const checks = yield* FiberMap.make<string>()
@@ -87,20 +88,20 @@ export const superviseHealth = Effect.gen(function* () {
     Effect.gen(function* () {
       // Its containers are looked at once the act is over.
       if (only !== undefined && Option.isSome(yield* locks.holder(only))) return
-      const containers = yield* runtime.list
-      const wanted = new Map((yield* findChecked(only, containers)).map((each) => [keyOf(each), each]))
+      const containers = yield* feed.containers
+      const wanted = new Map((yield* findChecked(only, [...containers.values()])).map((each) => [keyOf(each), each]))
       for (const [key] of checks) {
         if (wanted.has(key) || (only !== undefined && !key.startsWith(`${only}/`))) continue
         yield* FiberMap.remove(checks, key)
         yield* known.forget(key.split(" ")[1] ?? "")
       }
-      if (only === undefined) yield* known.keep(new Set(containers.map(({ id }) => id)))
+      if (only === undefined) yield* known.keep(new Set(containers.keys()))
       for (const [key, each] of wanted) {
         if (!(yield* FiberMap.has(checks, key))) yield* FiberMap.run(checks, key, check(each, commands))
       }
     })
 
-  yield* follow(["start", "died"], (only) =>
+  yield* follow((only) =>
     Effect.catchAllCause(bring(only), (cause) => Effect.logWarning("health checks are looked at again later", cause))
   )
 })

@@ -25,6 +25,7 @@ import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, type NextSteps, reported } from "./main.ts"
+import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { version } from "./version.ts"
 
@@ -76,7 +77,7 @@ const main = (config: AgentConfig, file: string) =>
     policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
   }).pipe(
     Effect.provide(
-      Background.Default.pipe(
+      Layer.merge(Background.Default, RuntimeFeed.Default({ scanEvery: config.monitor.interval })).pipe(
         // What goes on in the background is waited for before anything that it uses is closed.
         Layer.provideMerge(services(config, file)),
         // The lock comes first: a second agent must not touch podman.

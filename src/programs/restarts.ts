@@ -8,6 +8,7 @@ import { endOf } from "./endOf.ts"
 import { gather } from "./facts.ts"
 import { follow } from "./follow.ts"
 import { routesTo } from "./lifecycle.ts"
+import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
 interface Ended {
@@ -26,12 +27,12 @@ const soFarOf = (rows: ReadonlyArray<RestartRow>, { component, containerId, serv
 const findEnded = (only: string | undefined) =>
   Effect.gen(function* () {
     const registry = yield* Registry
-    const runtime = yield* ContainerRuntime
+    const feed = yield* RuntimeFeed
     const locks = yield* ServiceLocks
     const services = new Map((yield* registry.services).map((row) => [row.service, row]))
     const rows = yield* registry.components(only)
     const restarts = yield* registry.restarts
-    const containers = new Map((yield* runtime.list).map((container) => [container.id, container]))
+    const containers = yield* feed.containers
     const found: Array<Ended> = []
     for (const row of rows) {
       const container = containers.get(row.containerId ?? "")
@@ -131,7 +132,7 @@ export const superviseRestarts = Effect.gen(function* () {
       for (const [key] of pending) if (key.startsWith(`${service}/`)) yield* FiberMap.remove(pending, key)
     })
 
-  yield* follow(["died"], look, dropPending)
+  yield* follow(look, dropPending)
 })
 
 type Needed = Effect.Effect.Context<ReturnType<typeof findEnded>> | Effect.Effect.Context<ReturnType<typeof startAgain>>

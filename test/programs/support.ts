@@ -9,6 +9,7 @@ import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import { ContainerHealth } from "../../src/programs/ContainerHealth.ts"
 import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
 import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
+import { RuntimeFeed } from "../../src/programs/RuntimeFeed.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
 import { HostPorts } from "../../src/services/HostPorts.ts"
 import { KernelLog } from "../../src/services/KernelLog.ts"
@@ -31,7 +32,7 @@ export const node = (
       (dir) => SqliteRegistry.layer(join(dir, "mcp.db"))
     )
   )
-  return Layer.mergeAll(
+  const parts = Layer.mergeAll(
     registry,
     FakeRuntime.layer,
     ServiceLocks.Default,
@@ -63,6 +64,7 @@ export const node = (
     Layer.succeed(HostPorts, { isFree: () => Effect.succeed(true) }),
     Layer.succeed(KernelLog, { oomKilled: () => Effect.succeedSome(false) })
   )
+  return Layer.provideMerge(RuntimeFeed.Default({}), parts)
 }
 
 export const specOf = (definition: Record<string, unknown>) => Schema.decodeUnknownSync(ServiceSpec)(definition)

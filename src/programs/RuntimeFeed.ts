@@ -1,0 +1,155 @@
+import { Clock, Effect, Option, PubSub, Queue, Schedule, Stream } from "effect"
+import { Container, ContainerRuntime, type RuntimeEvent } from "../services/ContainerRuntime.ts"
+import type { RuntimeUnavailable } from "../services/RuntimeError.ts"
+import { untilItAnswers } from "./progress.ts"
+import { ServiceLocks } from "./ServiceLocks.ts"
+
+/** What a look at the runtime brought. */
+export type News =
+  /** All containers were listed: at the start, after each gap in the events, each interval, and once it answers again. */
+  | { readonly _tag: "Scanned" }
+  /** One container changed; the last that was known of it, where it is gone now. */
+  | { readonly _tag: "Changed"; readonly container: Container }
+  /** An act on the service is over, and its containers are as they are now. */
+  | { readonly _tag: "Released"; readonly service: string; readonly automatic: boolean }
+  /** The runtime has not answered for some time. */
+  | { readonly _tag: "Away"; readonly why: string }
+
+/** How long the runtime may be restarted or busy before that is worth a word. */
+const graceMs = 5_000
+
+/** The events that change what a container is; those of probes (exec) are many and change nothing. */
+const changing: ReadonlySet<string> = new Set(["create", "start", "died", "remove", "rename", "pause", "unpause"])
+
+/** As a list of containers tells times: in whole seconds. */
+const toSeconds = (at: number) => Math.floor(at / 1000) * 1000
+
+/**
+ * What podman says of this node's containers, kept up to date: its event stream is followed live, and all of them are
+ * listed each interval, after a gap, and when an act is over. Whoever follows shares one stream and one list.
+ */
+export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed", {
+  scoped: (options: { readonly scanEvery?: number } = {}) =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const locks = yield* ServiceLocks
+      const scope = yield* Effect.scope
+      const news = yield* PubSub.unbounded<News>()
+      let containers: ReadonlyMap<string, Container> = new Map()
+      /** The acts that were over, or begun, when the containers were last listed; undefined: what is known may be old. */
+      let asOf: number | undefined
+      let away: string | undefined
+
+      const tell = (one: News) => Effect.asVoid(news.publish(one))
+
+      const list = Effect.gen(function* () {
+        const { count } = yield* locks.moves
+        const all = yield* runtime.list
+        containers = new Map(all.map((container) => [container.id, container]))
+        asOf = count
+        away = undefined
+        return containers
+      })
+
+      /** Tries until it answers; says once that it does not. */
+      const scan = Effect.gen(function* () {
+        const since = yield* Clock.currentTimeMillis
+        const missed = (error: RuntimeUnavailable) =>
+          Effect.gen(function* () {
+            asOf = undefined
+            const now = yield* Clock.currentTimeMillis
+            if (away !== undefined || now - since < graceMs) return
+            away = error.message
+            yield* tell({ _tag: "Away", why: error.message })
+          })
+        yield* Effect.retry(Effect.tapError(list, missed), untilItAnswers)
+      })
+      const turn = Effect.unsafeMakeSemaphore(1)
+      const scanned = turn.withPermits(1)(Effect.zipRight(scan, tell({ _tag: "Scanned" })))
+
+      const put = (container: Container) => {
+        containers = new Map(containers).set(container.id, container)
+      }
+
+      /** What an event says is enough, but for a container that is new, or has another name now. */
+      const changed = ({ action, at, containerId, exitCode }: RuntimeEvent) =>
+        Effect.gen(function* () {
+          const known = containers.get(containerId)
+          if (action === "remove") {
+            if (known === undefined) return
+            const rest = new Map(containers)
+            rest.delete(containerId)
+            containers = rest
+            return yield* tell({ _tag: "Changed", container: known })
+          }
+          if (known !== undefined && action === "died") {
+            put(new Container({ ...known, state: "exited", exitCode: exitCode ?? 0, finishedAt: toSeconds(at) }))
+          } else {
+            const found = yield* Effect.option(runtime.inspect(containerId))
+            if (Option.isNone(found)) return
+            const { finishedAt, startedAt, ...rest } = found.value
+            put(
+              new Container({
+                ...rest,
+                ...(startedAt === undefined ? {} : { startedAt: toSeconds(startedAt) }),
+                ...(finishedAt === undefined ? {} : { finishedAt: toSeconds(finishedAt) })
+              })
+            )
+          }
+          const now = containers.get(containerId)
+          if (now !== undefined) yield* tell({ _tag: "Changed", container: now })
+        })
+
+      // Begun before the list, so that nothing falls between the two.
+      const connected = Effect.raceFirst(
+        Effect.tapError(
+          Stream.runForEach(
+            Stream.filter(runtime.events, ({ action }) => changing.has(action)),
+            changed
+          ),
+          () =>
+            Effect.sync(() => {
+              asOf = undefined
+            })
+        ),
+        Effect.zipRight(Effect.yieldNow(), Effect.zipRight(scanned, Effect.never))
+      )
+
+      const released = Stream.runForEach(locks.released, ({ automatic, service }) =>
+        Effect.ignore(list).pipe(Effect.zipRight(tell({ _tag: "Released", service, automatic })))
+      )
+
+      let started = false
+      const start = Effect.suspend(() => {
+        if (started) return Effect.void
+        started = true
+        return Effect.all(
+          [
+            // A connection that has lasted has nothing to do with how long the one before it was tried for.
+            Effect.retry(Effect.forever(connected), Schedule.resetAfter(untilItAnswers, "30 seconds")),
+            Effect.repeat(Effect.delay(scanned, options.scanEvery ?? 60_000), Schedule.forever),
+            released
+          ].map((loop) => Effect.forkIn(loop, scope)),
+          { discard: true }
+        )
+      })
+
+      return {
+        /** All that comes from now on, as long as the scope lasts; the first who asks starts it. */
+        follow: Effect.gen(function* () {
+          const mine = yield* news.subscribe
+          yield* start
+          return mine as Queue.Dequeue<News>
+        }),
+        /** By id, as they were last seen. */
+        containers: Effect.sync(() => containers),
+        /** As they were last seen, when nothing can have changed since but what podman has yet to tell. */
+        current: Effect.gen(function* () {
+          const { count, underWay } = yield* locks.moves
+          return asOf === count && underWay === 0 ? Option.some(containers) : Option.none()
+        }),
+        /** Since the runtime is out of reach: why. */
+        away: Effect.sync(() => Option.fromNullable(away))
+      }
+    })
+}) {}
