@@ -10,6 +10,7 @@ import * as Deployments from "./sqlite/deployments.ts"
 import * as Events from "./sqlite/events.ts"
 import * as Lock from "./sqlite/lock.ts"
 import { migrations, schemaVersion } from "./sqlite/migrations.ts"
+import * as Monitor from "./sqlite/monitor.ts"
 import { unavailable } from "./sqlite/queries.ts"
 import * as Resources from "./sqlite/resources.ts"
 import * as Services from "./sqlite/services.ts"
@@ -19,12 +20,15 @@ const make = Effect.gen(function* () {
   const [meta] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'registry_id'`
   const id = meta?.value ?? (yield* Ulid.make)
   if (!meta) yield* sql`INSERT INTO meta (key, value) VALUES ('registry_id', ${id})`
+  const { eventsWritten, telling } = yield* Events.hub
   return Registry.of({
     id,
-    ...Services.make(sql),
-    ...Deployments.make(sql),
+    ...telling(Services.make(sql)),
+    ...telling(Deployments.make(sql)),
     ...Resources.make(sql),
-    ...Events.make(sql)
+    ...telling(Events.make(sql)),
+    ...Monitor.make(sql),
+    eventsWritten
   })
 })
 
@@ -57,7 +61,7 @@ export const layer = (path: string): Layer.Layer<Registry, RegistryLocked | Regi
   const client = SqliteClient.layer({ filename: path }).pipe(
     Layer.catchAllCause((cause) => Layer.fail(unavailable("opened")(Cause.squash(cause))))
   )
-  return Layer.effect(Registry, Effect.catchTag(make, "SqlError", unavailable("opened"))).pipe(
+  return Layer.scoped(Registry, Effect.catchTag(make, "SqlError", unavailable("opened"))).pipe(
     Layer.provide(Layer.effectDiscard(Effect.zipRight(migrate(path), restrict))),
     Layer.provide(client),
     Layer.provide(Layer.scopedDiscard(prepare))

@@ -1,4 +1,4 @@
-import { Clock, Effect, Option, PubSub, Queue, Schedule, Stream } from "effect"
+import { Clock, Effect, Option, PubSub, type Queue, Schedule, Stream } from "effect"
 import { Container, ContainerRuntime, type RuntimeEvent } from "../services/ContainerRuntime.ts"
 import type { RuntimeUnavailable } from "../services/RuntimeError.ts"
 import { untilItAnswers } from "./progress.ts"

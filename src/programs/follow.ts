@@ -6,9 +6,7 @@ import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
 
 /** By its label; one that was adopted has none, and is known by the row that names it. */
-export const serviceOf = (
-  container: Container
-): Effect.Effect<string | undefined, RegistryUnavailable, Registry> => {
+export const serviceOf = (container: Container): Effect.Effect<string | undefined, RegistryUnavailable, Registry> => {
   const labelled = container.labels[Labels.service]
   if (labelled !== undefined) return Effect.succeed(labelled)
   return Effect.gen(function* () {

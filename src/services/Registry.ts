@@ -1,4 +1,5 @@
-import { Context, type Effect, type Option } from "effect"
+import { Context, type Effect, type Option, type Stream } from "effect"
+import type { Watched } from "../domain/Alerting.ts"
 import type { ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
 import type {
   Action,
@@ -129,6 +130,23 @@ export interface EventRow {
   readonly actor: string
 }
 
+/** What is remembered of a component's drift, so that no alert is sent twice. */
+export interface WatchedRow {
+  readonly service: string
+  readonly component: string
+  readonly state: Watched
+}
+
+/** A maintenance window: no alerts until it is over. */
+export interface SilenceRow {
+  readonly service: string
+  /** Empty: the whole service. */
+  readonly component: string
+  /** Milliseconds since the epoch. */
+  readonly until: number
+  readonly actor: string
+}
+
 type Read<A> = Effect.Effect<A, RegistryUnavailable>
 type Write = Effect.Effect<void, RegistryUnavailable>
 
@@ -154,6 +172,10 @@ export class Registry extends Context.Tag("mcp/Registry")<
       actor?: string
     ) => Write
     readonly setObserved: (service: string, component: string, observed: ObservedState) => Write
+    /** What was seen of many, in one transaction; an event tells of each that changed, with its message. */
+    readonly observe: (
+      seen: ReadonlyArray<Pick<ComponentRow, "service" | "component" | "observed"> & { readonly message: string }>
+    ) => Write
     /** Steps and the state `starting`, in one transaction. */
     readonly beginDeployment: (
       row: Pick<DeploymentRow, "id" | "service" | "kind" | "spec" | "actor" | "rollbackTo" | "pinnedFrom">,
@@ -202,6 +224,14 @@ export class Registry extends Context.Tag("mcp/Registry")<
       readonly limit: number
     }) => Read<ReadonlyArray<EventRow>>
     readonly pruneEvents: (before: number) => Write
+    /** Tells that there may be events which a reader has not seen. */
+    readonly eventsWritten: Stream.Stream<void>
+    readonly watched: Read<ReadonlyArray<WatchedRow>>
+    /** Without a state it is forgotten. */
+    readonly putWatched: (service: string, component: string, state: Watched | undefined) => Write
+    readonly silences: Read<ReadonlyArray<SilenceRow>>
+    readonly putSilence: (row: SilenceRow) => Write
+    readonly dropSilence: (service: string, component: string) => Write
     readonly restarts: Read<ReadonlyArray<RestartRow>>
     readonly putRestart: (row: RestartRow) => Write
     readonly dropRestart: (service: string, component: string) => Write

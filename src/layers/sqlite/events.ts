@@ -1,5 +1,5 @@
 import type { SqlClient, Statement } from "@effect/sql"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect, PubSub, Schema, Stream } from "effect"
 import { EventKind } from "../../domain/State.ts"
 import type { Registry } from "../../services/Registry.ts"
 import { all, read, write } from "./queries.ts"
@@ -35,6 +35,43 @@ export const noting = (sql: SqlClient.SqlClient, changing: Statement.Fragment) =
         ${sql.literal(columns.join(", "))}
       FROM (${changing}) AS changing WHERE from_state <> to_state`
   )
+
+/** Operations that write events; each, once it is done, tells so. */
+const writers: ReadonlySet<string> = new Set<keyof Shape>([
+  "putComponent",
+  "removeComponent",
+  "removeService",
+  "setDesired",
+  "setObserved",
+  "observe",
+  "beginDeployment",
+  "setDeploymentState",
+  "commitDeployment",
+  "recordEvent"
+])
+
+/** Tells those who wait for events; whoever is slow is told once. */
+export const hub = Effect.gen(function* () {
+  const written = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
+  const tell = Effect.asVoid(written.publish())
+  return {
+    eventsWritten: Stream.fromPubSub(written),
+    telling: <A extends object>(operations: A): A =>
+      Object.fromEntries(
+        Object.entries(operations).map(([name, operation]) => [
+          name,
+          writers.has(name)
+            ? (...args: ReadonlyArray<unknown>) =>
+                Effect.zipLeft(
+                  (operation as (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown>)(...args),
+                  tell
+                )
+            : operation
+        ])
+        // Each operation keeps its type: only a word follows it.
+      ) as A
+  }
+})
 
 export const make = (sql: SqlClient.SqlClient) =>
   ({

@@ -115,8 +115,32 @@ const events = Effect.gen(function* () {
   yield* sql`CREATE INDEX events_by_time ON events (at)`
 })
 
+const monitor = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE watched (
+      service TEXT NOT NULL,
+      component TEXT NOT NULL,
+      state TEXT NOT NULL,
+      PRIMARY KEY (service, component)
+    )`
+  yield* sql`
+    CREATE TABLE silences (
+      service TEXT NOT NULL,
+      component TEXT NOT NULL,
+      until BIGINT NOT NULL,
+      actor TEXT NOT NULL,
+      PRIMARY KEY (service, component)
+    )`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
-export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol, "0003_events": events }
+export const migrations = {
+  "0001_registry": first,
+  "0002_commit_protocol": commitProtocol,
+  "0003_events": events,
+  "0004_monitor": monitor
+}
 
 /** The newest schema that this program knows. */
 export const schemaVersion = Object.keys(migrations).length

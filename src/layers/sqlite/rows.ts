@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { ParseResult, Schema } from "effect"
 import { ServiceSpec, UpdateOrder } from "../../domain/Spec.ts"
 import { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../../domain/State.ts"
 
@@ -13,8 +13,29 @@ const flag = Schema.transform(Schema.Number, Schema.Boolean, {
   decode: (n) => n !== 0,
   encode: (b) => (b ? 1 : 0)
 })
-const spec = Schema.parseJson(ServiceSpec)
-export const encodeSpec = Schema.encodeSync(spec)
+const storedSpec = Schema.parseJson(ServiceSpec)
+export const encodeSpec = Schema.encodeSync(storedSpec)
+
+/** As many specs as are read again and again on a full node; each is decoded once, as long as its text is the same. */
+const decodedSpecs = new Map<string, ServiceSpec>()
+const keptSpecs = 2_048
+
+const decodeSpec = (text: string) => {
+  const known = decodedSpecs.get(text)
+  if (known !== undefined) return ParseResult.succeed(known)
+  return ParseResult.map(ParseResult.decodeUnknown(storedSpec)(text), (decoded) => {
+    if (decodedSpecs.size >= keptSpecs) decodedSpecs.clear()
+    decodedSpecs.set(text, decoded)
+    return decoded
+  })
+}
+
+// What was decoded needs no second look: the type side takes it as it is.
+const spec = Schema.transformOrFail(
+  Schema.String,
+  Schema.declare((_: unknown): _ is ServiceSpec => true),
+  { strict: true, decode: decodeSpec, encode: (value) => ParseResult.succeed(encodeSpec(value)) }
+)
 
 const Failure = Schema.parseJson(
   Schema.Struct({

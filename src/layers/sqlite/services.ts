@@ -20,11 +20,17 @@ export const putService = (sql: SqlClient.SqlClient, row: Parameters<Shape["putS
   )
 
 /** What components of a service are about to be; in the transaction in which they become it. */
-const observing = (sql: SqlClient.SqlClient, service: string, component: string | undefined, observed: ObservedState) =>
+const observing = (
+  sql: SqlClient.SqlClient,
+  service: string,
+  component: string | undefined,
+  observed: ObservedState,
+  message = ""
+) =>
   noting(
     sql,
-    sql`SELECT service, component, 'observed' AS kind, observed AS from_state, ${observed} AS to_state, '' AS message,
-          '' AS actor
+    sql`SELECT service, component, 'observed' AS kind, observed AS from_state, ${observed} AS to_state,
+          ${message} AS message, '' AS actor
         FROM components WHERE service = ${service} AND ${component ?? ""} IN ('', component)`
   )
 
@@ -39,6 +45,15 @@ export const putComponent = (sql: SqlClient.SqlClient, row: Parameters<Shape["pu
         ON CONFLICT (service, component) DO UPDATE SET desired = excluded.desired, spec_hash = excluded.spec_hash,
           generation = excluded.generation, container_id = excluded.container_id, image_id = excluded.image_id,
           image = excluded.image, observed = excluded.observed, observed_at = excluded.observed_at`
+  })
+
+const setObserved = (sql: SqlClient.SqlClient, seen: Parameters<Shape["observe"]>[0][number]) =>
+  Effect.gen(function* () {
+    const { component, message, observed, service } = seen
+    const now = yield* Clock.currentTimeMillis
+    yield* observing(sql, service, component, observed, message)
+    yield* sql`UPDATE components SET observed = ${observed}, observed_at = ${now}
+               WHERE service = ${service} AND component = ${component} AND observed <> ${observed}`
   })
 
 export const make = (sql: SqlClient.SqlClient) =>
@@ -92,14 +107,7 @@ export const make = (sql: SqlClient.SqlClient) =>
         )
       ),
     setObserved: (service, component, observed) =>
-      write(
-        sql.withTransaction(
-          Effect.gen(function* () {
-            const now = yield* Clock.currentTimeMillis
-            yield* observing(sql, service, component, observed)
-            yield* sql`UPDATE components SET observed = ${observed}, observed_at = ${now}
-                       WHERE service = ${service} AND component = ${component} AND observed <> ${observed}`
-          })
-        )
-      )
+      write(sql.withTransaction(setObserved(sql, { service, component, observed, message: "" }))),
+    observe: (seen) =>
+      write(sql.withTransaction(Effect.forEach(seen, (one) => setObserved(sql, one), { discard: true })))
   }) satisfies Partial<Shape>
