@@ -8,6 +8,7 @@ import { settle, unsettled } from "../programs/boot.ts"
 import { forgetEvents } from "../programs/events.ts"
 import { superviseHealth } from "../programs/healthChecks.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
+import { Monitor } from "../services/Monitor.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
 import { agentService } from "./handlers.ts"
@@ -70,6 +71,7 @@ export const serve = (options: ServeOptions) =>
     yield* boot
     yield* superviseRestarts
     yield* superviseHealth
+    yield* (yield* Monitor).watch
     yield* Effect.forkScoped(forgetEvents(options.eventRetention))
     yield* state.set("serving")
     yield* health.setAll(Health.ServingStatus.SERVING)

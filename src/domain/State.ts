@@ -4,11 +4,11 @@ import { Schema } from "effect"
 export const DesiredState = Schema.Literal("running", "stopped", "ignore")
 export type DesiredState = typeof DesiredState.Type
 
-/** What the container runtime says is. */
 /** What health probes say of a running container. */
 export const HealthState = Schema.Literal("starting", "healthy", "unhealthy")
 export type HealthState = typeof HealthState.Type
 
+/** What the container runtime says is. */
 export const ObservedState = Schema.Literal("running", "stopped", "exited", "unhealthy", "removed", "unknown")
 export type ObservedState = typeof ObservedState.Type
 
@@ -24,6 +24,20 @@ export type DeploymentState = typeof DeploymentState.Type
 export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart")
 export type DeploymentKind = typeof DeploymentKind.Type
 
-/** What an event tells of: a state as desired or as observed, a container that the agent started again, a deployment. */
-export const EventKind = Schema.Literal("desired", "observed", "restarted", ...DeploymentKind.literals)
+/**
+ * What an event tells of: a state as desired or as observed; a container that the agent started again, or made anew; drift
+ * that no state shows, and its end; an alert; a maintenance window; the runtime's coming and going; a deployment.
+ */
+export const EventKind = Schema.Literal(
+  "desired",
+  "observed",
+  "restarted",
+  "heal",
+  "drift",
+  "recovered",
+  "alert",
+  "silence",
+  "runtime",
+  ...DeploymentKind.literals
+)
 export type EventKind = typeof EventKind.Type

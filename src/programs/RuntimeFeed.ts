@@ -39,6 +39,7 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
       /** The acts that were over, or begun, when the containers were last listed; undefined: what is known may be old. */
       let asOf: number | undefined
       let away: string | undefined
+      let silentSince: number | undefined
 
       const tell = (one: News) => Effect.asVoid(news.publish(one))
 
@@ -48,22 +49,23 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
         containers = new Map(all.map((container) => [container.id, container]))
         asOf = count
         away = undefined
+        silentSince = undefined
         return containers
       })
 
-      /** Tries until it answers; says once that it does not. */
-      const scan = Effect.gen(function* () {
-        const since = yield* Clock.currentTimeMillis
-        const missed = (error: RuntimeUnavailable) =>
-          Effect.gen(function* () {
-            asOf = undefined
-            const now = yield* Clock.currentTimeMillis
-            if (away !== undefined || now - since < graceMs) return
-            away = error.message
-            yield* tell({ _tag: "Away", why: error.message })
-          })
-        yield* Effect.retry(Effect.tapError(list, missed), untilItAnswers)
-      })
+      /** It does not answer: that is said once, when it has been so for some time. */
+      const missed = (error: RuntimeUnavailable) =>
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          asOf = undefined
+          silentSince ??= now
+          if (away !== undefined || now - silentSince < graceMs) return
+          away = error.message
+          yield* tell({ _tag: "Away", why: error.message })
+        })
+
+      /** Tried until it answers. */
+      const scan = Effect.retry(Effect.tapError(list, missed), untilItAnswers)
       const turn = Effect.unsafeMakeSemaphore(1)
       const scanned = turn.withPermits(1)(Effect.zipRight(scan, tell({ _tag: "Scanned" })))
 
@@ -108,8 +110,9 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
             changed
           ),
           () =>
-            Effect.sync(() => {
+            Effect.suspend(() => {
               asOf = undefined
+              return Effect.catchAll(runtime.list, missed)
             })
         ),
         Effect.zipRight(Effect.yieldNow(), Effect.zipRight(scanned, Effect.never))

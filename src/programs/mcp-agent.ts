@@ -10,6 +10,7 @@ import { commands } from "../agent/cli.ts"
 import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
 import * as BatchedLogger from "../layers/BatchedLogger.ts"
+import * as CommandAlerter from "../layers/CommandAlerter.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
@@ -25,6 +26,7 @@ import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, type NextSteps, reported } from "./main.ts"
+import * as Monitor from "./monitor/monitor.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { version } from "./version.ts"
@@ -77,7 +79,8 @@ const main = (config: AgentConfig, file: string) =>
     policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
   }).pipe(
     Effect.provide(
-      Layer.merge(Background.Default, RuntimeFeed.Default({ scanEvery: config.monitor.interval })).pipe(
+      Layer.merge(Background.Default, Monitor.layer(config.monitor)).pipe(
+        Layer.provideMerge(RuntimeFeed.Default({ scanEvery: config.monitor.interval })),
         // What goes on in the background is waited for before anything that it uses is closed.
         Layer.provideMerge(services(config, file)),
         // The lock comes first: a second agent must not touch podman.
@@ -99,8 +102,14 @@ const services = (config: AgentConfig, file: string) =>
     nodeInfo(config, file),
     ServiceLocks.Default,
     ContainerHealth.Default,
-    AgentState.Default
+    AgentState.Default,
+    alerter(config)
   )
+
+const alerter = ({ monitor: { alertCommand, alertTimeout } }: AgentConfig) =>
+  alertCommand === undefined
+    ? CommandAlerter.layerLog
+    : CommandAlerter.layer({ command: alertCommand, timeout: alertTimeout })
 
 const trials = ({ runtime: { socket } }: AgentConfig) =>
   HostTrialsHere.layer({ socket: socket?.replace(/^unix:\/\//, "") })

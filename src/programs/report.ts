@@ -1,167 +1,59 @@
-import { Effect } from "effect"
-import { type Drift, driftOf } from "../domain/Drift.ts"
-import { version } from "../domain/Image.ts"
-import { containerName } from "../domain/Names.ts"
-import type { RestartPolicy } from "../domain/Scalars.ts"
-import type { DesiredState, HealthState, ObservedState } from "../domain/State.ts"
+import { Effect, Option } from "effect"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
-import {
-  type ComponentRow,
-  type DeploymentRow,
-  Registry,
-  type RestartRow,
-  type ServiceRow
-} from "../services/Registry.ts"
-import { ContainerHealth } from "./ContainerHealth.ts"
+import { Monitor } from "../services/Monitor.ts"
+import { type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
 import { findService } from "./findService.ts"
+import { knownNow, type Live, liveOf, record, underWay } from "./observe.ts"
+import { RuntimeFeed } from "./RuntimeFeed.ts"
 
-/** One component as the runtime has it now. Times are milliseconds since the epoch. */
-export interface Live {
-  readonly service: string
-  readonly component: string
-  readonly container: string
-  readonly containerId: string | undefined
-  readonly desired: DesiredState
-  readonly observed: ObservedState
-  readonly image: string
-  readonly version: string
-  readonly startedAt: number | undefined
-  readonly exitCode: number | undefined
-  readonly ports: ReadonlyArray<string>
-  readonly drift: ReadonlyArray<Drift>
-  /** Undefined without a health check, and until the first probe. */
-  readonly health: HealthState | undefined
-  readonly restarts: number
-  /** When the agent starts it again, in milliseconds since the epoch. */
-  readonly restartAt: number | undefined
-}
+export type { Live } from "./observe.ts"
 
-/** Stopped is what was asked for; an end that nobody asked for is `exited`. */
-const observe = (
-  row: ComponentRow,
-  container: Container | undefined,
-  health: HealthState | undefined
-): ObservedState => {
-  if (container === undefined) return "removed"
-  switch (container.state) {
-    case "running":
-      return health === "unhealthy" ? "unhealthy" : "running"
-    case "exited":
-    case "created":
-    case "stopping":
-    case "removing":
-      return row.desired === "stopped" ? "stopped" : "exited"
-    case "paused":
-      return "stopped"
-    case "unknown":
-      return "unknown"
-  }
-}
-
-const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
-  const { health, policy, restarts } = known(row, container)
-  const observed = answered ? observe(row, container, health) : "unknown"
-  // A container is made by its image's id: the row has the name that was asked for.
-  const image = container === undefined || container.imageId === row.imageId ? row.image : container.image
-  const exitCode = observed === "exited" ? container?.exitCode : undefined
-  return {
-    service: row.service,
-    component: row.component,
-    container: containerName(row.service, row.component),
-    containerId: container?.id,
-    desired: row.desired,
-    observed,
-    image,
-    version: version(image),
-    startedAt: container?.state === "running" ? container.startedAt : undefined,
-    exitCode,
-    ports: container?.ports ?? [],
-    health,
-    restarts: restarts?.restarts ?? 0,
-    restartAt: observed === "exited" ? restarts?.nextAt : undefined,
-    drift: driftOf({
-      desired: row.desired,
-      observed,
-      exitCode,
-      restart: policy,
-      image: { desired: row.imageId, actual: container?.imageId }
-    })
-  }
-}
-
-/** What is known of a component beside its row: its restart policy, restarts so far, and what its probes have shown. */
-type Known = (
-  row: ComponentRow,
-  container: Container | undefined
-) => {
-  readonly policy: RestartPolicy
-  readonly restarts: RestartRow | undefined
-  readonly health: HealthState | undefined
-}
-
-const knownNow = Effect.gen(function* () {
-  const registry = yield* Registry
-  const services = yield* registry.services
-  const policies = new Map(
-    services.flatMap(({ service, spec }) => spec.components.map((c) => [`${service}/${c.name}`, c.restart] as const))
-  )
-  const counts = new Map((yield* registry.restarts).map((row) => [row.containerId, row]))
-  const probed = yield* (yield* ContainerHealth).all
-  const known: Known = (row, container) => ({
-    policy: policies.get(`${row.service}/${row.component}`) ?? "no",
-    restarts: counts.get(row.containerId ?? ""),
-    health: container?.state === "running" ? probed.get(container.id)?.state : undefined
-  })
-  return known
-})
-
-/** The services with a deployment under way, and the new containers of their components: no drift, and not yet rows. */
-const underWay = Effect.gen(function* () {
-  const registry = yield* Registry
-  const deployments = yield* registry.unfinishedDeployments
-  const all = yield* Effect.forEach(deployments, ({ id, service }) =>
-    Effect.map(registry.steps(id), (steps) => {
-      const made = steps.flatMap((step) =>
-        step.newContainerId ? [[step.component, step.newContainerId] as const] : []
-      )
-      return [service, new Map(made)] as const
-    })
-  )
-  return new Map(all)
-})
-
-/** What runs now, and the registry brought up to it. Fails when the runtime does not answer. */
-export const live = (service: string | undefined) =>
+/** Components with these containers, and the registry brought up to them. */
+const seenIn = (service: string | undefined, containers: ReadonlyMap<string, Container>) =>
   Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
-    const registry = yield* Registry
-    if (service !== undefined) yield* findService(service)
-    const rows = yield* registry.components(service)
-    const known = yield* knownNow
-    const byId = new Map((yield* runtime.list).map((container) => [container.id, container]))
+    const rows = yield* (yield* Registry).components(service)
+    const known = yield* knownNow(yield* Monitor)
     const moving = yield* underWay
     const components = rows.map((row): Live => {
       const newer = moving.get(row.service)?.get(row.component)
-      const seen = liveOf(row, known, byId.get(newer ?? row.containerId ?? ""), true)
+      const seen = liveOf(row, known, containers.get(newer ?? row.containerId ?? ""), true)
       return moving.has(row.service) ? { ...seen, drift: [] } : seen
     })
-    yield* Effect.forEach(
-      components.filter(({ observed, service }, i) => observed !== rows[i]?.observed && !moving.has(service)),
-      ({ service, component, observed }) => registry.setObserved(service, component, observed),
-      { discard: true }
+    yield* record(
+      rows,
+      components.filter((one) => !moving.has(one.service))
     )
     return components
   })
 
+/** What runs now, and the registry brought up to it. Fails when the runtime does not answer. */
+export const live = (service: string | undefined) =>
+  Effect.gen(function* () {
+    if (service !== undefined) yield* findService(service)
+    const all = yield* (yield* ContainerRuntime).list
+    return yield* seenIn(service, new Map(all.map((container) => [container.id, container])))
+  })
+
+/** What the registry has, each observed state `unknown`. */
+const unknown = (service: string | undefined) =>
+  Effect.gen(function* () {
+    const rows = yield* (yield* Registry).components(service)
+    const known = yield* knownNow(yield* Monitor)
+    return rows.map((row) => liveOf(row, known, undefined, false))
+  })
+
 /** As `live`; with the runtime away what the registry has, each observed state `unknown`. */
 export const liveOrUnknown = (service: string | undefined) =>
-  Effect.catchTag(live(service), "RuntimeUnavailable", () =>
-    Effect.gen(function* () {
-      const rows = yield* (yield* Registry).components(service)
-      const known = yield* knownNow
-      return rows.map((row) => liveOf(row, known, undefined, false))
-    })
-  )
+  Effect.catchTag(live(service), "RuntimeUnavailable", () => unknown(service))
+
+/** Without a question to the runtime where the monitor knows, and at once where it knows that nobody answers. */
+const watched = (service: string | undefined) =>
+  Effect.gen(function* () {
+    const feed = yield* RuntimeFeed
+    if (Option.isSome(yield* feed.away)) return yield* unknown(service)
+    const current = yield* feed.current
+    return yield* Option.isSome(current) ? seenIn(service, current.value) : liveOrUnknown(service)
+  })
 
 export interface Status {
   readonly row: ServiceRow
@@ -175,7 +67,7 @@ export const statusOf = (service: string | undefined, history: number) =>
     const registry = yield* Registry
     const services = service === undefined ? yield* registry.services : [yield* findService(service)]
     if (services.length === 0) return []
-    const components = yield* liveOrUnknown(service)
+    const components = yield* watched(service)
     const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
     return yield* Effect.forEach(services, (row) =>
       Effect.map(

@@ -6,7 +6,9 @@ const fine: Seen = {
   observed: "running",
   exitCode: undefined,
   restart: "unless-stopped",
-  image: { desired: "i1", actual: "i1" }
+  image: { desired: "i1", actual: "i1" },
+  otherSpec: false,
+  flapping: false
 }
 
 it.each<[string, Partial<Seen>, ReadonlyArray<string>]>([
@@ -23,6 +25,9 @@ it.each<[string, Partial<Seen>, ReadonlyArray<string>]>([
     { observed: "unhealthy", image: { desired: "i1", actual: "i2" } },
     ["unhealthy", "image"]
   ],
+  ["renamed by hand", { otherSpec: true }, ["spec"]],
+  ["keeps leaving its desired state, and runs now", { flapping: true }, ["flapping"]],
+  ["stopped because it flapped", { flapping: true, desired: "stopped", observed: "stopped" }, []],
   ["an image that nobody knows", { image: { desired: undefined, actual: "i2" } }, []],
   ["nobody can say", { observed: "unknown" }, []],
   ["not MCP's to say", { desired: "ignore", observed: "exited" }, []]

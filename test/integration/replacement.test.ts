@@ -13,6 +13,7 @@ import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import { ContainerHealth } from "../../src/programs/ContainerHealth.ts"
 import { deploy } from "../../src/programs/deploy.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { Monitor } from "../../src/services/Monitor.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
 import { asked, specOf } from "../programs/support.ts"
 import { temporaryFolder } from "../support/folder.ts"
@@ -32,6 +33,8 @@ const node = Layer.unwrapScoped(
       OsResources.layer,
       DevKmsgKernelLog.layer,
       ContainerHealth.Default,
+      Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
+      Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
       ServiceLocks.Default,
       Layer.succeed(NodeInfo, {
         ...{ node: "rift", version: "test", filesRoot: join(folder, "srv"), dataDir: folder, ownPaths: [] },

@@ -9,8 +9,11 @@ import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import { ContainerHealth } from "../../src/programs/ContainerHealth.ts"
 import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
 import { type DeployRequest, deploy } from "../../src/programs/deploy.ts"
+import type { MonitorSettings } from "../../src/programs/monitor/monitor.ts"
+import * as MonitorProgram from "../../src/programs/monitor/monitor.ts"
 import { RuntimeFeed } from "../../src/programs/RuntimeFeed.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { type Alert, Alerter } from "../../src/services/Alerter.ts"
 import { HostPorts } from "../../src/services/HostPorts.ts"
 import { KernelLog } from "../../src/services/KernelLog.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
@@ -18,11 +21,27 @@ import { NodeResources } from "../../src/services/NodeResources.ts"
 import { type ProbeResult, Prober } from "../../src/services/Prober.ts"
 import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
 
+/** How the node is watched, and where its alerts go. */
+export interface Watching extends Partial<MonitorSettings> {
+  readonly alerts?: Array<Alert>
+}
+
+/** As an agent's config has it by default. */
+const quietMonitor: MonitorSettings = {
+  holdFor: 10_000,
+  cooldown: 900_000,
+  flapThreshold: 3,
+  flapWindow: 600_000,
+  heal: false
+}
+
 /** A real registry in a folder of its own, and everything else in memory, on the test's clock. */
 export const node = (
   probe: () => ProbeResult = () => ({ healthy: true, detail: "HTTP 200" }),
-  freeBytes: () => number = () => 2 ** 39
+  freeBytes: () => number = () => 2 ** 39,
+  { alerts = [], ...settings }: Watching = {}
 ) => {
+  const monitor = { ...quietMonitor, ...settings }
   const registry = Layer.unwrapScoped(
     Effect.map(
       Effect.acquireRelease(
@@ -62,9 +81,10 @@ export const node = (
       disk: () => Effect.succeedSome({ totalBytes: 2 ** 40, freeBytes: freeBytes(), device: 1 })
     }),
     Layer.succeed(HostPorts, { isFree: () => Effect.succeed(true) }),
+    Layer.succeed(Alerter, { send: (alert) => Effect.sync(() => void alerts.push(alert)) }),
     Layer.succeed(KernelLog, { oomKilled: () => Effect.succeedSome(false) })
   )
-  return Layer.provideMerge(RuntimeFeed.Default({}), parts)
+  return MonitorProgram.layer(monitor).pipe(Layer.provideMerge(RuntimeFeed.Default({})), Layer.provideMerge(parts))
 }
 
 export const specOf = (definition: Record<string, unknown>) => Schema.decodeUnknownSync(ServiceSpec)(definition)
