@@ -121,6 +121,7 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   restarts: live.restarts,
   health: live.health ?? "",
   ...some("restartAt", live.restartAt, timestampFromMs),
+  ...some("silencedUntil", live.silencedUntil, timestampFromMs),
   ...some("startedAt", live.startedAt, timestampFromMs),
   ...some("exitCode", live.exitCode, same)
 })
@@ -145,7 +146,8 @@ export const serviceInfo = (status: Status, node: string): MessageInitShape<type
 export const serviceStatus = (status: Status, node: string): MessageInitShape<typeof ServiceStatusSchema> => ({
   info: serviceInfo(status, node),
   live: status.components.map(liveComponent),
-  deployments: status.deployments.map((row) => deploymentOf(row))
+  deployments: status.deployments.map((row) => deploymentOf(row)),
+  events: status.events.map(event)
 })
 
 /** What a deployment's row alone says of it. */

@@ -15,7 +15,7 @@ import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
 import { nodeStatus } from "../programs/nodeStatus.ts"
 import { SpecInvalid } from "../programs/ProgramError.ts"
-import { live, statusOf } from "../programs/report.ts"
+import { live, type Past, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { AgentState } from "./AgentState.ts"
@@ -23,6 +23,7 @@ import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { watching } from "./handlers/watching.ts"
 
 const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
   if (wire === undefined) {
@@ -119,13 +120,16 @@ const lifecycleCall =
       Effect.map((outcomes) => ({ components: outcomes.map(encode.outcome) }))
     )
 
-const statuses = (name: string, history: number) =>
+const statuses = (name: string, past?: Past) =>
   Effect.gen(function* () {
     if (name !== "") yield* authorize(name)
     const sees = yield* visible
-    const found = yield* statusOf(name === "" ? undefined : name, history)
+    const found = yield* statusOf(name === "" ? undefined : name, past)
     return found.filter((status) => sees(status.row.service))
   })
+
+/** Of each service in its status. */
+const shownPast: Past = { deployments: 5, events: 5 }
 
 const pending = new RpcError({ code: Code.UNIMPLEMENTED, reason: "NOT_CARRIED_OUT", detail: "not carried out yet" })
 
@@ -212,12 +216,14 @@ export const agentService = service(
     listServices: () =>
       Effect.gen(function* () {
         const { node } = yield* NodeInfo
-        return { services: (yield* statuses("", 0)).map((status) => encode.serviceInfo(status, node)) }
+        return { services: (yield* statuses("")).map((status) => encode.serviceInfo(status, node)) }
       }),
     getServiceStatus: (request) =>
       Effect.gen(function* () {
         const { node } = yield* NodeInfo
-        return { services: (yield* statuses(request.service, 5)).map((status) => encode.serviceStatus(status, node)) }
+        return {
+          services: (yield* statuses(request.service, shownPast)).map((status) => encode.serviceStatus(status, node))
+        }
       }),
     liveCheck: (request) =>
       Effect.gen(function* () {
@@ -229,9 +235,8 @@ export const agentService = service(
     syncDesiredState: () => Stream.fail(pending),
     adoptContainers: () => pending,
     purgeComponents: () => pending,
-    watchEvents: () => Stream.fail(pending),
     explain: () => pending,
-    silenceTarget: () => pending,
+    ...watching,
     exec: () => Stream.fail(pending),
     stats: () => Stream.fail(pending),
     exportSpec: () => pending,

@@ -1,5 +1,6 @@
-import { Clock, Duration, Effect, Option, Schedule } from "effect"
-import { Registry } from "../services/Registry.ts"
+import { Clock, Duration, Effect, Option, Schedule, Stream } from "effect"
+import { type EventRow, Registry } from "../services/Registry.ts"
+import { ContainerHealth } from "./ContainerHealth.ts"
 import { findService } from "./findService.ts"
 import { ComponentNotFound } from "./ProgramError.ts"
 
@@ -28,3 +29,50 @@ export const eventsOf = (wanted: Parameters<Registry["Type"]["events"]>[0]) =>
     const known = stored.value.spec.components.map(({ name }) => name as string)
     return known.includes(component) ? found : yield* new ComponentNotFound({ service, component, known })
   })
+
+/** So many are read at once. */
+const batch = 1_000
+
+/** What is to be watched: all, a service or a component. */
+export interface Watching {
+  readonly service: string
+  readonly component: string
+  readonly since: number
+  readonly after: number
+  /** Of those that are recorded already, the newest so many. */
+  readonly limit: number
+}
+
+/**
+ * Events as they are recorded. The first answer has those that are there already; one without events says that something
+ * changed which is no event, such as what probes show: look again.
+ */
+export const watchEvents = ({ after, limit, ...wanted }: Watching) =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const registry = yield* Registry
+      const health = yield* ContainerHealth
+      // Subscribed before what is there is read, so that nothing falls between.
+      const written = yield* registry.eventsWritten
+      // What comes after this one is new.
+      let last = (yield* registry.events({ since: 0, after: 0, limit: 1 })).at(-1)?.id ?? 0
+      const begun = last
+      const found = yield* eventsOf({ ...wanted, after, limit: Math.max(1, limit) })
+      const more = Effect.gen(function* () {
+        const all: Array<EventRow> = []
+        for (;;) {
+          const some = yield* registry.eventsAfter({ ...wanted, after: last, limit: batch })
+          last = some.at(-1)?.id ?? last
+          all.push(...some)
+          if (some.length < batch) return all
+        }
+      })
+      const events = Stream.fromQueue(written).pipe(
+        Stream.mapEffect(() => more),
+        Stream.filter((some) => some.length > 0)
+      )
+      const probes = Stream.as(health.changes, [])
+      const recorded: ReadonlyArray<EventRow> = limit === 0 ? [] : found.filter(({ id }) => id <= begun)
+      return Stream.concat(Stream.succeed(recorded), Stream.merge(events, probes))
+    })
+  )

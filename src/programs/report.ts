@@ -1,7 +1,7 @@
-import { Effect, Option } from "effect"
+import { Array, Effect, Option } from "effect"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { Monitor } from "../services/Monitor.ts"
-import { type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
+import { type DeploymentRow, type EventRow, Registry, type ServiceRow } from "../services/Registry.ts"
 import { findService } from "./findService.ts"
 import { knownNow, type Live, liveOf, record, underWay } from "./observe.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
@@ -59,29 +59,37 @@ export interface Status {
   readonly row: ServiceRow
   readonly components: ReadonlyArray<Live & { readonly generation: number; readonly observedAt: number }>
   readonly deployments: ReadonlyArray<DeploymentRow>
+  /** The last few, oldest first. */
+  readonly events: ReadonlyArray<EventRow>
+}
+
+/** How much of the past is shown of each service. */
+export interface Past {
+  readonly deployments: number
+  readonly events: number
 }
 
 /** Services with their components, as the registry has them after a look at the runtime. */
-export const statusOf = (service: string | undefined, history: number) =>
+export const statusOf = (service: string | undefined, past: Past = { deployments: 0, events: 0 }) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const services = service === undefined ? yield* registry.services : [yield* findService(service)]
     if (services.length === 0) return []
     const components = yield* watched(service)
     const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
+    const of = Array.groupBy(components, (component) => component.service)
     return yield* Effect.forEach(services, (row) =>
-      Effect.map(
-        history > 0 ? registry.deployments(row.service, history) : Effect.succeed([]),
-        (deployments): Status => ({
+      Effect.gen(function* () {
+        const { service } = row
+        return {
           row,
-          deployments,
-          components: components
-            .filter((component) => component.service === row.service)
-            .map((component) => {
-              const known = rows.get(`${component.service}/${component.component}`)
-              return { ...component, generation: known?.generation ?? 0, observedAt: known?.observedAt ?? 0 }
-            })
-        })
-      )
+          deployments: past.deployments > 0 ? yield* registry.deployments(service, past.deployments) : [],
+          events: past.events > 0 ? yield* registry.events({ service, since: 0, after: 0, limit: past.events }) : [],
+          components: (of[service] ?? []).map((component) => {
+            const known = rows.get(`${component.service}/${component.component}`)
+            return { ...component, generation: known?.generation ?? 0, observedAt: known?.observedAt ?? 0 }
+          })
+        } satisfies Status
+      })
     )
   })

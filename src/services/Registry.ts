@@ -1,4 +1,4 @@
-import { Context, type Effect, type Option, type Stream } from "effect"
+import { Context, type Effect, type Option, type Queue, type Scope } from "effect"
 import type { Watched } from "../domain/Alerting.ts"
 import type { ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
 import type {
@@ -224,8 +224,15 @@ export class Registry extends Context.Tag("mcp/Registry")<
       readonly limit: number
     }) => Read<ReadonlyArray<EventRow>>
     readonly pruneEvents: (before: number) => Write
+    /** The oldest `limit` of those after an id, oldest first. */
+    readonly eventsAfter: (wanted: {
+      readonly service?: string | undefined
+      readonly component?: string | undefined
+      readonly after: number
+      readonly limit: number
+    }) => Read<ReadonlyArray<EventRow>>
     /** Tells that there may be events which a reader has not seen. */
-    readonly eventsWritten: Stream.Stream<void>
+    readonly eventsWritten: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
     readonly watched: Read<ReadonlyArray<WatchedRow>>
     /** Without a state it is forgotten. */
     readonly putWatched: (service: string, component: string, state: Watched | undefined) => Write

@@ -133,7 +133,7 @@ describe("what is reported", () => {
         (yield* liveOrUnknown("shop")).map((c) => c.observed),
         ["unknown", "unknown"]
       )
-      const [status] = yield* statusOf("shop", 5)
+      const [status] = yield* statusOf("shop", { deployments: 5, events: 5 })
       assert.strictEqual(status?.deployments[0]?.state, "succeeded")
     }).pipe(Effect.provide(node()))
   )

@@ -34,7 +34,7 @@ const events = (kind: string) =>
       all.filter((event) => event.kind === kind).map(({ component, to }) => `${component} ${to}`)
     )
   )
-const status = Effect.map(statusOf("shop", 0), ([shop]) => {
+const status = Effect.map(statusOf("shop"), ([shop]) => {
   const [only] = shop?.components ?? []
   return `${only?.observed} ${only?.drift.join(",")}`
 })
@@ -215,7 +215,7 @@ describe("alerts", () => {
         Effect.gen(function* () {
           const monitor = yield* Monitor
           const until = yield* monitor.silence({ service: "shop", component: undefined }, 3_600_000, "ada")
-          const [shop] = yield* statusOf("shop", 0)
+          const [shop] = yield* statusOf("shop")
           assert.deepStrictEqual(Option.some(shop?.components[0]?.silencedUntil), until)
           yield* control.kill("shop-web", 1)
           yield* pass("59 minutes")
@@ -402,6 +402,7 @@ it.effect("a full scan is one list of containers and one transaction, and what c
     yield* settle
     yield* control.setDown(true)
     for (let i = 0; i < 100; i += 2) yield* control.kill(`shop-c${String(i).padStart(3, "0")}`, 1)
+    yield* settle
     const before = (yield* control.calls).length
     yield* control.setDown(false)
     yield* pass("1 seconds")

@@ -1,5 +1,5 @@
 import type { SqlClient, Statement } from "@effect/sql"
-import { Clock, Effect, PubSub, Schema, Stream } from "effect"
+import { Clock, Effect, PubSub, Schema } from "effect"
 import { EventKind } from "../../domain/State.ts"
 import type { Registry } from "../../services/Registry.ts"
 import { all, read, write } from "./queries.ts"
@@ -55,7 +55,7 @@ export const hub = Effect.gen(function* () {
   const written = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
   const tell = Effect.asVoid(written.publish())
   return {
-    eventsWritten: Stream.fromPubSub(written),
+    eventsWritten: written.subscribe,
     telling: <A extends object>(operations: A): A =>
       Object.fromEntries(
         Object.entries(operations).map(([name, operation]) => [
@@ -92,6 +92,14 @@ export const make = (sql: SqlClient.SqlClient) =>
                 AND ${component ?? ""} IN ('', component)
               ORDER BY id DESC LIMIT ${limit}
             ) AS newest ORDER BY id`,
+        all
+      ),
+    eventsAfter: ({ after, component, limit, service }) =>
+      read(
+        EventRow,
+        sql`SELECT * FROM events
+            WHERE id > ${after} AND ${service ?? ""} IN ('', service) AND ${component ?? ""} IN ('', component)
+            ORDER BY id LIMIT ${limit}`,
         all
       ),
     pruneEvents: (before) => write(sql`DELETE FROM events WHERE at < ${before}`)
