@@ -62,7 +62,9 @@ export const StatusComponent = Schema.Struct({
   restart_at: Time,
   ports: Schema.Array(Schema.String),
   /** An agent that is newer than this program may know more kinds. */
-  drift: Schema.Array(Schema.String)
+  drift: Schema.Array(Schema.String),
+  /** No alerts until then. */
+  silenced_until: Time
 })
 export type StatusComponent = typeof StatusComponent.Type
 
@@ -75,6 +77,28 @@ export const Deployment = Schema.Struct({
   error: MaybeText
 })
 
+export const Event = Schema.Struct({
+  /** In the order in which its node recorded them. */
+  id: Schema.JsonNumber,
+  at: Time,
+  node: Schema.String,
+  /** Empty: the node itself. */
+  service: Schema.String,
+  /** Null: the whole service. */
+  component: MaybeText,
+  /**
+   * `desired`, `observed`, `restarted`, `heal`, `drift`, `recovered`, `alert`, `silence`, `runtime`, `deploy`, `rollback`
+   * or `restart`; a newer agent may know more.
+   */
+  kind: Schema.String,
+  from: MaybeText,
+  to: Schema.String,
+  message: MaybeText,
+  actor: MaybeText
+})
+export type Event = typeof Event.Type
+export const Events = Schema.Struct({ events: Schema.Array(Event), unreachable_nodes })
+
 export const StatusService = Schema.Struct({
   service: Schema.String,
   node: Schema.String,
@@ -82,7 +106,9 @@ export const StatusService = Schema.Struct({
   comment: MaybeText,
   drift: Schema.Boolean,
   components: Schema.Array(StatusComponent),
-  deployments: Schema.Array(Deployment)
+  deployments: Schema.Array(Deployment),
+  /** The last few, oldest first. */
+  events: Schema.Array(Event)
 })
 export type StatusService = typeof StatusService.Type
 export const Status = Schema.Struct({ services: Schema.Array(StatusService), unreachable_nodes })
@@ -121,6 +147,13 @@ export const Outcomes = Schema.Struct({
   components: Schema.Array(Outcome),
   /** The definitions whose `active` line was changed. */
   edited_files: Schema.Array(Schema.String)
+})
+export const Silence = Schema.Struct({
+  service: Schema.String,
+  component: MaybeText,
+  node: Schema.String,
+  /** Null: alerts are sent. */
+  until: Time
 })
 export const Undeployed = Schema.Struct({
   service: Schema.String,
@@ -288,21 +321,3 @@ export const CaIssued = Schema.Struct({
   ca_cert: Schema.String,
   expires_at: Schema.Date
 })
-
-export const Event = Schema.Struct({
-  /** In the order in which its node recorded them. */
-  id: Schema.JsonNumber,
-  at: Time,
-  node: Schema.String,
-  service: Schema.String,
-  /** Null: the whole service. */
-  component: MaybeText,
-  /** `desired`, `observed`, `restarted`, `deploy`, `rollback` or `restart`; a newer agent may know more. */
-  kind: Schema.String,
-  from: MaybeText,
-  to: Schema.String,
-  message: MaybeText,
-  actor: MaybeText
-})
-export type Event = typeof Event.Type
-export const Events = Schema.Struct({ events: Schema.Array(Event), unreachable_nodes })

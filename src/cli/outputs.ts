@@ -11,6 +11,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   stop: Json.Outcomes,
   start: Json.Outcomes,
   restart: Json.Outcomes,
+  silence: Json.Silence,
   undeploy: Json.Undeployed,
   ps: Json.Ps,
   status: Json.Status,

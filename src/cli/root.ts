@@ -13,6 +13,7 @@ import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
 import { rollback } from "./commands/rollback.ts"
 import { service } from "./commands/service.ts"
+import { silence } from "./commands/silence.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
@@ -35,6 +36,7 @@ export const root = Command.make("mcp").pipe(
     status,
     logs,
     events,
+    silence,
     service,
     node,
     ca
@@ -80,6 +82,7 @@ export const commands: ReadonlyArray<{
       ["history <service>", "earlier deployments, and what differs"],
       ["list", "services and components in the registries"],
       ["events [<target>]", "what became otherwise, and by whom"],
+      ["silence <target> --for 1h", "a maintenance window: no alerts"],
       ["logs <target>...", "what components write; -f goes on"],
       ["node list", "the nodes and how they are"]
     ]

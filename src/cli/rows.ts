@@ -105,7 +105,11 @@ export const listed = (c: ComponentInfo, service: string, node: string): Json.Li
   ...component(c)
 })
 
-export const status = ({ deployments, info, live }: ServiceStatus, node: string, now: Date): Json.StatusService => {
+export const status = (
+  { deployments, events, info, live }: ServiceStatus,
+  node: string,
+  now: Date
+): Json.StatusService => {
   const components = (info?.components ?? []).map((c): Json.StatusComponent => {
     const seen = live.find((l) => l.component === c.name)
     const base = { ...component(c), observed: observed(seen?.observed ?? c.observed) }
@@ -120,7 +124,8 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
       restarts: seen?.restarts ?? 0,
       restart_at: date(seen?.restartAt),
       ports: seen?.ports ?? [],
-      drift: seen?.drift ?? []
+      drift: seen?.drift ?? [],
+      silenced_until: date(seen?.silencedUntil)
     }
   })
   return {
@@ -130,7 +135,8 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
     comment: text(info?.comment ?? ""),
     drift: components.some((c) => c.drift.length > 0),
     components: components.sort((a, b) => compare(a.component, b.component)),
-    deployments: deployments.map(deployment)
+    deployments: deployments.map(deployment),
+    events: events.map((one) => event(one, node))
   }
 }
 

@@ -1,4 +1,4 @@
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Schedule, Schema, Stream } from "effect"
 import { clearBelow, clearToEnd, enterScreen, home, leaveScreen, shorten } from "./ansi.ts"
 import { Globals } from "./Globals.ts"
 import { type Look, look } from "./output.ts"
@@ -26,34 +26,54 @@ const drawn = (title: string, text: ReadonlyArray<string>, rows: number, look: L
   return `${home}${lines.map((line) => `${line}${clearToEnd}`).join("\n")}${clearBelow}`
 }
 
-/** Looks again and again until it is interrupted: on a terminal in place, in a pipe whenever something has changed. */
+/** Looked at again and again. */
+export const polled = <A, E, R>(picture: Effect.Effect<Picture<A>, E, R>) =>
+  Stream.repeatEffectWithSchedule(picture, Schedule.spaced(EVERY))
+
+/** Shows pictures as they come, until it is interrupted: on a terminal in place, in a pipe whenever something has changed. */
 export const watch = <A, I, E, R>(
   title: string,
   schema: Schema.Schema<A, I>,
-  picture: Effect.Effect<Picture<A>, E, R>
+  pictures: Stream.Stream<Picture<A>, E, R>
 ) =>
   Effect.gen(function* () {
     const screen = yield* Screen
     const { json } = yield* Globals
     const inPlace = screen.outIsTty && !json
     const encode = Schema.encodeSync(schema)
-    // The first look may fail as that of any command does, and is then told on the screen that was there.
-    let next = yield* picture
     let last: string | undefined
-    if (inPlace) yield* Effect.acquireRelease(screen.out(enterScreen), () => screen.out(leaveScreen))
-    while (true) {
-      const seen = yield* look
-      const encoded = encode(next.value)
-      if (inPlace) {
+    let begun = false
+
+    const draw = (picture: Picture<A>) =>
+      Effect.gen(function* () {
+        const seen = yield* look
         const { rows } = yield* screen.size
-        yield* screen.out(drawn(`${title}  ${stamp(seen.now)}  Ctrl-C ends`, next.lines(seen), rows, seen))
-      } else if (withoutClocks(encoded) !== last) {
+        yield* screen.out(drawn(`${title}  ${stamp(seen.now)}  Ctrl-C ends`, picture.lines(seen), rows, seen))
+      })
+    const print = (picture: Picture<A>) =>
+      Effect.gen(function* () {
+        const encoded = encode(picture.value)
+        if (withoutClocks(encoded) === last) return
         last = withoutClocks(encoded)
+        const seen = yield* look
         yield* screen.out(
-          json ? `${JSON.stringify(encoded)}\n` : `${[stamp(seen.now), ...next.lines(seen), ""].join("\n")}\n`
+          json ? `${JSON.stringify(encoded)}\n` : `${[stamp(seen.now), ...picture.lines(seen), ""].join("\n")}\n`
         )
+      })
+    if (!inPlace) return yield* Stream.runForEach(pictures, print)
+    // The first look may fail as that of any command does, and is then told on the screen that was there.
+    const enter = Effect.suspend(() => {
+      if (begun) return Effect.void
+      begun = true
+      return Effect.asVoid(Effect.acquireRelease(screen.out(enterScreen), () => screen.out(leaveScreen)))
+    })
+    // Clocks go on between one picture and the next.
+    const ticking = Stream.flatMap(
+      pictures,
+      (picture) => Stream.repeatEffectWithSchedule(Effect.succeed(picture), Schedule.spaced(EVERY)),
+      {
+        switch: true
       }
-      yield* Effect.sleep(EVERY)
-      next = yield* picture
-    }
+    )
+    yield* Stream.runForEach(ticking, (picture) => Effect.zipRight(enter, draw(picture)))
   }).pipe(Effect.scoped)

@@ -1,7 +1,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, TestClock } from "effect"
+import { Effect, Fiber, Stream, TestClock } from "effect"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { Code, RpcError } from "../../src/grpc/status.ts"
 import { agent, ago, dead, mcp } from "./support.ts"
 
 type Init = MessageInitShape<typeof pb.EventSchema>
@@ -76,33 +77,40 @@ describe("events", () => {
     })
   )
 
-  it.effect("--follow goes on, and says each once", () =>
+  it.effect("--follow goes on as they come, also over a connection that is lost, and says each once", () =>
     Effect.gen(function* () {
-      const events: Array<Init> = [deployed]
       const asked: Array<bigint> = []
+      const lost = new RpcError({ code: Code.UNAVAILABLE, reason: "NODE_UNREACHABLE", detail: "gone" })
+      const told = (...events: Array<Init>) => create(pb.WatchEventsResponseSchema, { events })
       const rift = agent({
-        listEvents: ({ after = 0n }) => {
+        listEvents: () => Effect.succeed(create(pb.ListEventsResponseSchema, { events: [deployed] })),
+        watchEvents: ({ after = 0n }) => {
           asked.push(after)
-          return asked.length > 4
-            ? Effect.interrupt
-            : Effect.succeed(
-                create(pb.ListEventsResponseSchema, { events: events.filter(({ id = 0n }) => id > after) })
-              )
+          switch (asked.length) {
+            case 1:
+              return Stream.concat(Stream.make(told(), told(exited)), Stream.fail(lost))
+            case 2:
+              return Stream.fail(lost)
+            case 3:
+              return Stream.make(told({ ...exited, id: 3n, from: "exited", to: "running" }))
+            default:
+              return Stream.fromEffect(Effect.interrupt)
+          }
         }
       })
       const fiber = yield* Effect.fork(mcp(["events", "--follow", "--json"], { agents: { rift } }))
-      while (asked.length < 3) yield* TestClock.adjust("1 second")
-      events.push(exited)
-      while (asked.length < 5) yield* TestClock.adjust("1 second")
-      const { out } = yield* Fiber.join(fiber)
+      while (asked.length < 4) yield* TestClock.adjust("1 second")
+      const { err, out } = yield* Fiber.join(fiber)
       assert.deepStrictEqual(
         out
           .trim()
           .split("\n")
           .map((text) => JSON.parse(text).id),
-        [1, 2]
+        [1, 2, 3]
       )
-      assert.deepStrictEqual([...new Set(asked)], [0n, 1n, 2n])
+      assert.deepStrictEqual(asked, [1n, 2n, 2n, 3n])
+      assert.match(err, /rift did not answer: gone\n(.*\n)?rift answers again/)
+      assert.lengthOf(err.match(/did not answer/g) ?? [], 1)
     })
   )
 })

@@ -1,19 +1,19 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt"
 import { Args, Command, Options } from "@effect/cli"
-import { Effect, Option } from "effect"
+import { Effect, Option, Stream } from "effect"
 import type { NodeConfig } from "../../services/Agents.ts"
-import { tame } from "../ansi.ts"
+import { eventLine } from "../eventLine.ts"
 import { Globals } from "../Globals.ts"
 import * as Json from "../json.ts"
 import { locate } from "../locate.ts"
+import { news } from "../news.ts"
 import { allNodes, askAll, failIfAnswered, reading } from "../nodes.ts"
-import { jsonLine, type Look, look } from "../output.ts"
+import { jsonLine, look, note } from "../output.ts"
 import { explainSilent, overview } from "../overview.ts"
 import * as rows from "../rows.ts"
 import { Screen } from "../Screen.ts"
 import { invalid, since } from "../since.ts"
 import * as Target from "../target.ts"
-import { stamp } from "../time.ts"
 
 const limit = Options.integer("limit").pipe(
   Options.withPseudoName("N"),
@@ -21,35 +21,10 @@ const limit = Options.integer("limit").pipe(
   Options.withDefault(100),
   Options.withDescription("the newest N of each node")
 )
-const follow = Options.boolean("follow").pipe(
+const following = Options.boolean("follow").pipe(
   Options.withAlias("f"),
   Options.withDescription("go on as there are more")
 )
-
-const styles: Readonly<Record<string, "red" | "green" | "yellow">> = {
-  exited: "red",
-  unhealthy: "red",
-  removed: "red",
-  rolled_back: "red",
-  running: "green",
-  succeeded: "green"
-}
-
-const what = ({ from, kind, to }: Json.Event, { paint }: Look) => {
-  const state = paint(styles[to], to)
-  if (kind === "observed" || kind === "restarted") return `${from === null ? "" : `${from} -> `}${state}`
-  return `${kind} ${state}`
-}
-
-/** One line: when, where, what, why, by whom. */
-const line = (event: Json.Event, look: Look) => {
-  const target = event.component === null ? event.service : `${event.service}/${event.component}`
-  const again = event.kind === "restarted" ? " (started again)" : ""
-  const why = event.message === null ? "" : `: ${tame(event.message)}`
-  const by = event.actor === null ? "" : `  by ${event.actor}`
-  const when = event.at === null ? "-" : stamp(event.at)
-  return `${look.paint("dim", when)}  ${target} on ${event.node}: ${what(event, look)}${again}${why}${by}`
-}
 
 const inOrder = (a: Json.Event, b: Json.Event) => (a.at?.getTime() ?? 0) - (b.at?.getTime() ?? 0) || a.id - b.id
 
@@ -60,51 +35,62 @@ interface Wanted {
   readonly since: Option.Option<Date>
 }
 
-/** What the nodes have recorded after the last that each was asked for; `seen` is kept up to date. */
-const news = (nodes: ReadonlyArray<NodeConfig>, { since, ...wanted }: Wanted, seen: Map<string, bigint>) =>
+/** What the nodes have recorded so far. */
+const recorded = (nodes: ReadonlyArray<NodeConfig>, { since, ...wanted }: Wanted) =>
   Effect.gen(function* () {
     const options = yield* reading
     const from = Option.match(since, { onNone: () => ({}), onSome: (time) => ({ since: timestampFromDate(time) }) })
-    const { answered, silent } = yield* askAll(nodes, (client, node) =>
-      client.listEvents({ ...wanted, ...from, after: seen.get(node.name) ?? 0n }, options)
+    const { answered, silent } = yield* askAll(nodes, (client) => client.listEvents({ ...wanted, ...from }, options))
+    const last = new Map(answered.map(({ node, value }) => [node.name, value.events.at(-1)?.id ?? 0n]))
+    const found = answered.flatMap(({ node, value }) => value.events.map((event) => rows.event(event, node.name)))
+    return { events: found.sort(inOrder), silent, last }
+  })
+
+/** A node that falls silent is said once, until it answers again. */
+const follow = (nodes: ReadonlyArray<NodeConfig>, wanted: Wanted, last: ReadonlyMap<string, bigint>) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const { json } = yield* Globals
+    const away = new Set<string>()
+    yield* Stream.runForEach(
+      news(nodes, (node) => ({ ...wanted, after: last.get(node.name) ?? 0n, limit: 1_000 })),
+      ({ node, ...one }) =>
+        Effect.gen(function* () {
+          if (one.error !== undefined) {
+            if (!away.has(node.name)) yield* explainSilent([{ node, error: one.error }])
+            away.add(node.name)
+            return
+          }
+          if (away.delete(node.name)) yield* note(`${node.name} answers again`)
+          const seen = yield* look
+          const events = one.events.map((event) => rows.event(event, node.name))
+          yield* screen.out(
+            events.map((event) => (json ? jsonLine(Json.Event, event) : `${eventLine(event, seen)}\n`)).join("")
+          )
+        })
     )
-    const found = answered.flatMap(({ node, value }) => {
-      const last = value.events.at(-1)
-      if (last !== undefined) seen.set(node.name, last.id)
-      return value.events.map((event) => rows.event(event, node.name))
-    })
-    return { events: found.sort(inOrder), silent }
   })
 
 export const events = Command.make(
   "events",
-  { target: Args.optional(Target.one), since, limit, follow },
-  Effect.fn("cli.events")(function* ({ follow, limit, since, target }) {
+  { target: Args.optional(Target.one), since, limit, follow: following },
+  Effect.fn("cli.events")(function* ({ follow: goesOn, limit, since, target }) {
     const { component, service } = Option.getOrElse(target, () => ({ service: "", component: undefined }))
     const nodes = service === "" ? yield* allNodes : [yield* locate(service)]
     const wanted = { service, component: component ?? "", limit, since }
-    const seen = new Map<string, bigint>()
-    const { events, silent } = yield* news(nodes, wanted, seen)
+    const { events, last, silent } = yield* recorded(nodes, wanted)
     if (service !== "") yield* failIfAnswered(silent)
-    if (!follow) {
+    if (!goesOn) {
       const none = Option.isSome(since) ? "no events since then" : "no events are recorded"
       const value = { events, unreachable_nodes: silent.map(rows.unreachable) }
-      return yield* overview(Json.Events, value, (look) => events.map((event) => line(event, look)), silent, {
+      return yield* overview(Json.Events, value, (look) => events.map((event) => eventLine(event, look)), silent, {
         empty: events.length === 0 && silent.length === 0 ? none : undefined
       })
     }
-    yield* explainSilent(silent)
-    const screen = yield* Screen
     const { json } = yield* Globals
-    const show = (events: ReadonlyArray<Json.Event>) =>
-      Effect.flatMap(look, (look) =>
-        screen.out(events.map((event) => (json ? jsonLine(Json.Event, event) : `${line(event, look)}\n`)).join(""))
-      )
-    if (events.length > 0) yield* show(events)
-    while (true) {
-      yield* Effect.sleep("1 second")
-      const more = yield* news(nodes, wanted, seen)
-      if (more.events.length > 0) yield* show(more.events)
-    }
+    const seen = yield* look
+    const lines = events.map((event) => (json ? jsonLine(Json.Event, event) : `${eventLine(event, seen)}\n`))
+    yield* (yield* Screen).out(lines.join(""))
+    yield* follow(nodes, wanted, last)
   })
 ).pipe(Command.withDescription("What became otherwise, and by whom"))
