@@ -11,6 +11,7 @@ export interface CommandOptions {
 
 /** Of what a command prints this much is logged, and the rest is read and dropped. */
 const keptOutput = 4 * 1024
+const lateOutputMs = 250
 const onceMore = Schedule.addDelay(Schedule.recurs(1), () => "1 second")
 
 class AlertFailed extends Data.TaggedError("AlertFailed")<{ readonly why: string; readonly output: string }> {}
@@ -59,11 +60,16 @@ const runOnce = ({ command: [program, ...args], timeout }: CommandOptions, alert
       child.stderr.destroy()
     }
     child.on("exit", (code, signal) => {
-      // What it printed last may still be on its way; a child of its own may hold the pipe open for ever.
-      setImmediate(() => {
+      const ended = () => {
         if (code === 0) resume(Effect.succeed(output()))
         else fail(code === null ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
         end()
+      }
+      // What it printed last may still be on its way; a child that it leaves behind may hold the pipes open for ever.
+      const late = setTimeout(ended, lateOutputMs)
+      child.on("close", () => {
+        clearTimeout(late)
+        ended()
       })
     })
     return Effect.sync(end)

@@ -38,6 +38,8 @@ const migrate = (path: string) =>
     const sql = yield* SqlClient.SqlClient
     yield* sql`PRAGMA synchronous = FULL`
     yield* sql`PRAGMA foreign_keys = ON`
+    // SQLite waits within the call, and all of the agent with it: whoever holds the file is better told of soon.
+    yield* sql`PRAGMA busy_timeout = 250`
     const known = yield* sql`SELECT name FROM sqlite_master WHERE name = 'effect_sql_migrations'`
     if (known.length > 0) {
       const [row] = yield* sql<{ found: number }>`SELECT MAX(migration_id) AS found FROM effect_sql_migrations`

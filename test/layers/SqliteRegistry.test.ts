@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { Effect, Either, Option, Schema } from "effect"
+import { Effect, Either, Option, Queue, Schema } from "effect"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import { Registry } from "../../src/services/Registry.ts"
@@ -62,6 +62,50 @@ describe("the registry on SQLite", () => {
         })
       )
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+    })
+  )
+
+  it.scopedLive("that somebody else has locked says so soon, and works again afterwards; nothing is half written", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "mcp.db")
+      yield* within(
+        path,
+        Effect.gen(function* () {
+          const registry = yield* Registry
+          yield* registry.putService(row)
+          yield* registry.putComponent(web)
+          const other = new Database(path)
+          other.exec("BEGIN IMMEDIATE")
+          const seen = [{ service: "shop", component: "web", observed: "exited", message: "" }] as const
+          const error = yield* Effect.flip(registry.observe(seen))
+          assert.strictEqual(error.message, "the registry could not be written: database is locked")
+          assert.strictEqual((yield* registry.components("shop"))[0]?.observed, "running")
+          other.exec("ROLLBACK")
+          other.close()
+          yield* registry.observe(seen)
+          assert.strictEqual((yield* registry.components("shop"))[0]?.observed, "exited")
+        })
+      )
+    })
+  )
+
+  it.scopedLive("tells whoever waits that events were written, once they can be read", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "mcp.db")
+      yield* within(
+        path,
+        Effect.gen(function* () {
+          const registry = yield* Registry
+          const written = yield* registry.eventsWritten
+          yield* registry.putService(row)
+          yield* registry.putComponent(web)
+          yield* Queue.takeAll(written)
+          yield* registry.setObserved("shop", "web", "exited")
+          yield* Queue.take(written)
+          const [last] = yield* registry.eventsAfter({ after: 0, limit: 10 })
+          assert.deepInclude(last, { kind: "observed", from: "running", to: "exited" })
+        }).pipe(Effect.scoped)
+      )
     })
   )
 
