@@ -144,6 +144,8 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
           yield* start
           return mine as Queue.Dequeue<News>
         }),
+        /** Lists all of them now. */
+        list: Effect.asVoid(list),
         /** By id, as they were last seen. */
         containers: Effect.sync(() => containers),
         /** As they were last seen, when nothing can have changed since but what podman has yet to tell. */

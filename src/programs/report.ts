@@ -69,6 +69,26 @@ export interface Past {
   readonly events: number
 }
 
+/** Of one service, or of all in as many queries. */
+const pastOf = (service: string | undefined, past: Past) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const deployments =
+      past.deployments === 0
+        ? []
+        : service === undefined
+          ? yield* registry.lastDeployments(past.deployments)
+          : yield* registry.deployments(service, past.deployments)
+    const events =
+      past.events === 0
+        ? []
+        : service === undefined
+          ? yield* registry.lastEvents(past.events)
+          : yield* registry.events({ service, since: 0, after: 0, limit: past.events })
+    const by = (one: { readonly service: string }) => one.service
+    return { deployments: Array.groupBy(deployments, by), events: Array.groupBy(events, by) }
+  })
+
 /** Services with their components, as the registry has them after a look at the runtime. */
 export const statusOf = (service: string | undefined, past: Past = { deployments: 0, events: 0 }) =>
   Effect.gen(function* () {
@@ -78,18 +98,12 @@ export const statusOf = (service: string | undefined, past: Past = { deployments
     const components = yield* watched(service)
     const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
     const of = Array.groupBy(components, (component) => component.service)
-    return yield* Effect.forEach(services, (row) =>
-      Effect.gen(function* () {
-        const { service } = row
-        return {
-          row,
-          deployments: past.deployments > 0 ? yield* registry.deployments(service, past.deployments) : [],
-          events: past.events > 0 ? yield* registry.events({ service, since: 0, after: 0, limit: past.events }) : [],
-          components: (of[service] ?? []).map((component) => {
-            const known = rows.get(`${component.service}/${component.component}`)
-            return { ...component, generation: known?.generation ?? 0, observedAt: known?.observedAt ?? 0 }
-          })
-        } satisfies Status
+    const { deployments, events } = yield* pastOf(service, past)
+    return services.map((row): Status => {
+      const seen = (of[row.service] ?? []).map((component) => {
+        const known = rows.get(`${component.service}/${component.component}`)
+        return { ...component, generation: known?.generation ?? 0, observedAt: known?.observedAt ?? 0 }
       })
-    )
+      return { row, deployments: deployments[row.service] ?? [], events: events[row.service] ?? [], components: seen }
+    })
   })

@@ -197,6 +197,8 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly deployment: (id: string) => Read<Option.Option<DeploymentRow>>
     /** Newest first. */
     readonly deployments: (service: string, limit: number) => Read<ReadonlyArray<DeploymentRow>>
+    /** The newest `limit` of each service, newest first. */
+    readonly lastDeployments: (limit: number) => Read<ReadonlyArray<DeploymentRow>>
     /** Those that brought the service to a spec, newest first. */
     readonly revisions: (service: string, limit: number) => Read<ReadonlyArray<DeploymentRow>>
     /** Those between two states: under way, or left so by a crash. */
@@ -224,6 +226,8 @@ export class Registry extends Context.Tag("mcp/Registry")<
       readonly limit: number
     }) => Read<ReadonlyArray<EventRow>>
     readonly pruneEvents: (before: number) => Write
+    /** The newest `limit` of each service, oldest first. */
+    readonly lastEvents: (limit: number) => Read<ReadonlyArray<EventRow>>
     /** The oldest `limit` of those after an id, oldest first. */
     readonly eventsAfter: (wanted: {
       readonly service?: string | undefined

@@ -5,15 +5,21 @@ import { Console, Effect } from "effect"
 import { exitCodeOf } from "../../src/programs/main.ts"
 import * as Cli from "./cli.ts"
 import * as Deploy from "./deploy.ts"
+import * as Drift from "./drift.ts"
 import { measure, type Row } from "./harness.ts"
+import * as Idle from "./idle.ts"
 import { machine } from "./machine.ts"
+import * as Registry500 from "./registry500.ts"
 import * as Rpc from "./rpc.ts"
 import * as Site from "./site.ts"
 import { markdown, type Result } from "./statistics.ts"
 
 const root = join(import.meta.dirname, "../..")
 
-const rows: Readonly<Record<string, (site: Site.Site) => Row>> = {
+/** A row measured by turns, or one that measures itself. */
+type Measured = Row | Effect.Effect<ReadonlyArray<Result>>
+
+const rows: Readonly<Record<string, (site: Site.Site) => Measured>> = {
   "deploy-1": Deploy.deploy1,
   "deploy-1-warm": Deploy.deploy1Warm,
   "deploy-8": Deploy.deploy8,
@@ -21,7 +27,11 @@ const rows: Readonly<Record<string, (site: Site.Site) => Row>> = {
   "cli-version": Cli.cliVersion,
   "cli-help": Cli.cliHelp,
   "cli-ps": Cli.cliPs,
-  "rpc-rate": Rpc.rate
+  "rpc-rate": Rpc.rate,
+  drift: () => Drift.drift,
+  "agent-idle": () => Idle.agentIdle,
+  "status-500": () => Registry500.status500,
+  "scan-500": () => Registry500.scan500
 }
 
 const words = (text = "") => text.split(",").filter((word) => word !== "")
@@ -52,7 +62,8 @@ const program = Effect.gen(function* () {
   for (const [name, row] of Object.entries(rows)) {
     if (asked.length > 0 && !asked.includes(name)) continue
     yield* Console.error(`measuring ${name}`)
-    results.push(...(yield* measure(row(site), runs)))
+    const measured = row(site)
+    results.push(...(yield* Effect.isEffect(measured) ? measured : measure(measured, runs)))
     keep(about, results)
   }
   yield* Console.log(keep(about, results))

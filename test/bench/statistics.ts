@@ -1,5 +1,5 @@
-/** How a row is measured: in time, where less is better, or as a rate. */
-export type Unit = "ms" | "calls/s"
+/** How a row is measured: in what is used, where less is better, or as a rate. */
+export type Unit = "ms" | "calls/s" | "% of a core" | "MiB"
 
 /** The samples of one program. */
 export interface Sampled {
@@ -22,7 +22,8 @@ export type Side = Sampled | NotMeasured
 /** A row against one of its peers. */
 export interface Result {
   readonly name: string
-  /** Ours by theirs, in their medians. */
+  /** What counts: ours by theirs; by how much ours is later than theirs; ours alone. Of their medians, unless the row says. */
+  readonly how: "ratio" | "difference" | "value"
   readonly ratio: number | null
   readonly target: number
   /** Whether the target is the most or the least that the ratio may be. */
@@ -55,25 +56,85 @@ export const sampled = (name: string, unit: Unit, samples: ReadonlyArray<number>
       }
 
 export const compare = (name: string, unit: Unit, target: number, ours: Side, peer: Side): Result => {
-  const bound = unit === "ms" ? "at most" : "at least"
-  if (!isMeasured(ours) || !isMeasured(peer)) return { name, ratio: null, target, bound, met: null, ours, peer }
+  const bound = unit === "calls/s" ? "at least" : "at most"
+  const about = { name, how: "ratio", target, bound, ours, peer } as const
+  if (!isMeasured(ours) || !isMeasured(peer)) return { ...about, ratio: null, met: null }
   const ratio = rounded(ours.median / peer.median, 3)
-  return { name, ratio, target, bound, met: bound === "at most" ? ratio <= target : ratio >= target, ours, peer }
+  return { ...about, ratio, met: bound === "at most" ? ratio <= target : ratio >= target }
+}
+
+/** The value below which so many of a hundred lie. */
+export const percentile = (samples: ReadonlyArray<number>, of: number): number => {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((sorted.length * of) / 100) - 1)] ?? Number.NaN
+}
+
+/** What of two sides counts is how much later ours is; `figure` takes it from the samples. */
+export const later = (
+  name: string,
+  target: number,
+  [ourName, ours]: readonly [string, ReadonlyArray<number>],
+  [peerName, theirs]: readonly [string, ReadonlyArray<number>],
+  figure: (samples: ReadonlyArray<number>) => number
+): Result => {
+  const difference = rounded(figure(ours) - figure(theirs), 1)
+  return {
+    name,
+    how: "difference",
+    ratio: difference,
+    target,
+    bound: "at most",
+    met: difference <= target,
+    ours: sampled(ourName, "ms", ours),
+    peer: sampled(peerName, "ms", theirs)
+  }
+}
+
+/** What counts is ours alone; the peer stands beside it for comparison. */
+export const atMost = (name: string, target: number, ours: Side, peer: Side = { name: "", why: "" }): Result => {
+  const value = isMeasured(ours) ? ours.median : null
+  return {
+    name,
+    how: "value",
+    ratio: value,
+    target,
+    bound: "at most",
+    met: value === null ? null : value <= target,
+    ours,
+    peer
+  }
 }
 
 const figure = (value: number) => (value < 100 ? value.toFixed(1) : value.toFixed(0))
 
 const sideText = (side: Side) =>
-  isMeasured(side)
-    ? `${side.name}: ${figure(side.median)} ${side.unit} (${figure(side.min)}-${figure(side.max)})`
-    : `${side.name}: not measured (${side.why.replaceAll(/[|\s]+/g, " ").trim()})`
+  !isMeasured(side) && side.name === ""
+    ? ""
+    : isMeasured(side)
+      ? `${side.name}: ${figure(side.median)} ${side.unit} (${figure(side.min)}-${figure(side.max)})`
+      : `${side.name}: not measured (${side.why.replaceAll(/[|\s]+/g, " ").trim()})`
+
+const unitOf = ({ ours }: Result) => (isMeasured(ours) ? ours.unit : "")
+
+const figureText = (result: Result) => {
+  if (result.ratio === null) return "-"
+  if (result.how === "ratio") return result.ratio.toFixed(2)
+  const sign = result.how === "difference" && result.ratio >= 0 ? "+" : ""
+  return `${sign}${result.ratio.toFixed(1)} ${unitOf(result)}`
+}
+
+const targetText = (result: Result) => {
+  const sign = result.how === "difference" ? "+" : ""
+  const unit = result.how === "ratio" ? "" : ` ${unitOf(result)}`
+  return `${result.bound === "at most" ? "<=" : ">="} ${sign}${result.target}${unit}`
+}
 
 const verdict = ({ met }: Result) => (met === null ? "not measured" : met ? "yes" : "no")
 
 /** A line for each result: medians, with least and most in brackets. */
 export const markdown = (results: ReadonlyArray<Result>): string =>
   [
-    "| row | ours | peer | ratio | target | met |",
+    "| row | ours | peer | figure | target | met |",
     "| --- | --- | --- | --- | --- | --- |",
     ...results.map((result) =>
       [
@@ -81,8 +142,8 @@ export const markdown = (results: ReadonlyArray<Result>): string =>
         result.name,
         sideText(result.ours),
         sideText(result.peer),
-        result.ratio === null ? "-" : result.ratio.toFixed(2),
-        `${result.bound === "at most" ? "<=" : ">="} ${result.target}`,
+        figureText(result),
+        targetText(result),
         verdict(result),
         ""
       ]

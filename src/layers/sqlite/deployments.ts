@@ -84,6 +84,14 @@ export const make = (sql: SqlClient.SqlClient) =>
         sql`SELECT * FROM deployments WHERE service = ${service} ORDER BY id DESC LIMIT ${limit}`,
         all
       ),
+    lastDeployments: (limit) =>
+      read(
+        DeploymentRow,
+        sql`SELECT * FROM (
+              SELECT d.*, ROW_NUMBER() OVER (PARTITION BY service ORDER BY id DESC) AS age FROM deployments d
+            ) AS aged WHERE age <= ${limit} ORDER BY id DESC`,
+        all
+      ),
     revisions: (service, limit) =>
       read(
         DeploymentRow,

@@ -94,6 +94,16 @@ export const make = (sql: SqlClient.SqlClient) =>
             ) AS newest ORDER BY id`,
         all
       ),
+    lastEvents: (limit) =>
+      read(
+        EventRow,
+        // The newest of each service by its index: of all events most are old.
+        sql`SELECT e.* FROM (SELECT service FROM services) AS s
+            JOIN events e ON e.id IN
+              (SELECT id FROM events WHERE service = s.service ORDER BY id DESC LIMIT ${limit})
+            ORDER BY e.id`,
+        all
+      ),
     eventsAfter: ({ after, component, limit, service }) =>
       read(
         EventRow,

@@ -1,4 +1,4 @@
-import { Clock, Effect, Layer, Option, Queue, type Scope, Stream } from "effect"
+import { Clock, Effect, Layer, Option, Queue, Ref, type Scope, Stream } from "effect"
 import type { AlertSettings } from "../../domain/Alerting.ts"
 import { Monitor } from "../../services/Monitor.ts"
 import { NodeInfo } from "../../services/NodeInfo.ts"
@@ -23,7 +23,12 @@ export interface MonitorSettings extends AlertSettings {
 type Drifts = ReturnType<typeof makeDrifts>
 type Silences = Effect.Effect.Success<typeof makeSilences>
 
-const watching = (settings: MonitorSettings, { flaps, states }: Drifts, silences: Silences) =>
+const watching = (
+  settings: MonitorSettings,
+  { flaps, states }: Drifts,
+  silences: Silences,
+  scanBy: Ref.Ref<Monitor["Type"]["scan"]>
+) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const { node } = yield* NodeInfo
@@ -113,6 +118,9 @@ const watching = (settings: MonitorSettings, { flaps, states }: Drifts, silences
       Effect.catchAllCause(turn.withPermits(1)(effect), (cause) =>
         Effect.logWarning("what was seen is not recorded; it is looked at again with the next scan", cause)
       )
+    const all = turn.withPermits(1)(observe(undefined))
+    const context = yield* Effect.context<Effect.Effect.Context<typeof all>>()
+    yield* Ref.set(scanBy, Effect.zipRight(feed.list, Effect.provide(all, context)))
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(news), (one) => bounded(hear(one)))))
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(wanted), (one) => bounded(observe(one)))))
     yield* Effect.forkScoped(Stream.runForEach(health.changes, (container) => bounded(probed(container))))
@@ -123,10 +131,12 @@ const make = (settings: MonitorSettings) =>
   Effect.gen(function* () {
     const drifts = makeDrifts()
     const silences = yield* makeSilences
-    const watch = watching(settings, drifts, silences)
+    const scanBy = yield* Ref.make<Monitor["Type"]["scan"]>(Effect.void)
+    const watch = watching(settings, drifts, silences, scanBy)
     const context = yield* Effect.context<Exclude<Effect.Effect.Context<typeof watch>, Scope.Scope>>()
     return Monitor.of({
       watch: Effect.provide(watch, context),
+      scan: Effect.flatten(Ref.get(scanBy)),
       flaps: drifts.flaps,
       silencedUntil: silences.silencedUntil,
       silence: silences.silence

@@ -1,0 +1,103 @@
+import { Effect, type Layer, Queue } from "effect"
+import * as encode from "../../src/agent/encode.ts"
+import { specHash } from "../../src/domain/SpecHash.ts"
+import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { newContainer } from "../../src/programs/newContainer.ts"
+import { RuntimeFeed } from "../../src/programs/RuntimeFeed.ts"
+import { statusOf } from "../../src/programs/report.ts"
+import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
+import { Monitor } from "../../src/services/Monitor.ts"
+import { Registry } from "../../src/services/Registry.ts"
+import { node, specOf } from "../programs/support.ts"
+import { timed } from "./harness.ts"
+import { atMost, type Result, sampled } from "./statistics.ts"
+
+const image = "localhost/web:1"
+const runs = 20
+
+/** So many running components in services of ten, as deploys would have left them. */
+const filled = (count: number) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry
+    const runtime = yield* ContainerRuntime
+    yield* (yield* FakeRuntimeControl).addImage(image)
+    for (let s = 0; s < count / 10; s++) {
+      const spec = specOf({
+        name: `s${s}`,
+        components: Array.from({ length: 10 }, (_, c) => ({
+          name: `c${c}`,
+          image,
+          env: { A: "b" },
+          cmd: ["serve"],
+          network: "none"
+        }))
+      })
+      yield* registry.putService({ service: spec.name, spec, desired: "running", undeploying: false })
+      for (const component of spec.components) {
+        const id = yield* runtime.create(
+          newContainer(spec, component, {
+            node: "rift",
+            registry: registry.id,
+            deployment: "d",
+            generation: 1,
+            imageId: image,
+            allocated: new Map()
+          })
+        )
+        yield* runtime.start(id)
+        yield* registry.putComponent({
+          service: spec.name,
+          component: component.name,
+          desired: "running",
+          specHash: specHash(component),
+          generation: 1,
+          containerId: id,
+          imageId: (yield* runtime.inspect(id)).imageId,
+          image,
+          observed: "running"
+        })
+      }
+    }
+  })
+
+const sampling = (
+  count: number,
+  sample: Effect.Effect<unknown, unknown, Layer.Layer.Success<ReturnType<typeof node>>>
+) =>
+  Effect.gen(function* () {
+    yield* filled(count)
+    yield* (yield* Monitor).watch
+    const news = yield* (yield* RuntimeFeed).follow
+    // The first scan is over.
+    yield* Queue.take(news)
+    yield* sample
+    return yield* Effect.replicateEffect(timed(sample), runs)
+  }).pipe(Effect.scoped, Effect.provide(node()), Effect.orDie)
+
+const sizes = [125, 250, 500] as const
+
+const growing = (name: string, what: string, target: number, sample: Parameters<typeof sampling>[1]) =>
+  Effect.forEach(sizes, (size) =>
+    Effect.map(sampling(size, sample), (samples): Result => {
+      const side = sampled(`${what}, ${size} components`, "ms", samples)
+      return atMost(`${name}`, (target * size) / 500, side)
+    })
+  )
+
+/** What GetServiceStatus does for all services, its answer included. */
+export const status500 = growing(
+  "status-500",
+  "status in the agent",
+  20,
+  Effect.map(statusOf(undefined, { deployments: 5, events: 5 }), (all) =>
+    all.map((one) => encode.serviceStatus(one, "rift"))
+  )
+)
+
+/** One list of the fake runtime, and what follows from it when nothing has changed. */
+export const scan500 = growing(
+  "scan-500",
+  "full scan, nothing changed",
+  50,
+  Effect.flatMap(Monitor, ({ scan }) => scan)
+)
