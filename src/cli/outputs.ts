@@ -12,6 +12,8 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   start: Json.Outcomes,
   restart: Json.Outcomes,
   undeploy: Json.Undeployed,
+  sync: Json.Sync,
+  purge: Json.Purge,
   ps: Json.Ps,
   status: Json.Status,
   history: Json.History,

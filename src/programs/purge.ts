@@ -86,7 +86,7 @@ const judge = (request: PurgeRequest, service: string, facts: Facts) =>
       return { row, container, wanted, ...said }
     })
     const purged = new Set(judged.filter((each) => each.purged).map(({ row }) => row.component))
-    const last = definition === undefined && purged.size === rows.length
+    const last = facts.service !== undefined && definition === undefined && purged.size === rows.length
     const stored = facts.service?.spec.components ?? []
     if (last || !stored.every(({ name }) => purged.has(name))) return { judged, last }
     // The registry has no service without components; what it was rolled back from would be forgotten with it.

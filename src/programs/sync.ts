@@ -40,6 +40,9 @@ export interface Synced {
   readonly reason: string
   readonly message: string
   readonly nextStep: string
+  /** The one that failed, and its last lines. */
+  readonly component: string
+  readonly lastLogs: ReadonlyArray<string>
 }
 
 export interface SyncResult {
@@ -49,7 +52,8 @@ export interface SyncResult {
 }
 
 const as = (service: string, outcome: Synced["outcome"], more: Partial<Synced> = {}): Synced => ({
-  ...{ service, outcome, plan: [], deployment: "", warnings: [], reason: "", message: "", nextStep: "" },
+  ...{ service, outcome, plan: [], deployment: "", warnings: [] },
+  ...{ reason: "", message: "", nextStep: "", component: "", lastLogs: [] },
   ...more
 })
 
@@ -59,7 +63,13 @@ export const refusal = (service: string, why: Pick<Synced, "reason" | "message" 
 
 /** A service that was not brought to its definition, in the words of the error that says why. */
 export const notSynced = (service: string, error: ProgramError): Synced =>
-  as(service, error._tag === "ServiceBusy" ? "busy" : "failed", { ...explain(error), message: error.message })
+  as(service, error._tag === "ServiceBusy" ? "busy" : "failed", {
+    ...explain(error),
+    message: error.message,
+    ...(error._tag === "NotReady"
+      ? { component: error.component, nextStep: `mcp logs ${service}/${error.component}, then mcp start ${service}` }
+      : {})
+  })
 
 /** All but `active`, which is no part of a version. */
 const sameVersion = (a: ServiceSpec, b: ServiceSpec) =>
@@ -118,8 +128,7 @@ const deployChanged = (spec: ServiceSpec, actor: string) =>
     if (state === "pinned") return pinned(name)
     if (failure === undefined)
       return as(name, deployment === "" ? "unchanged" : "deployed", { plan, deployment, warnings })
-    const { message, nextStep, reason } = failure
-    return as(name, "failed", { plan, deployment, warnings, reason, message, nextStep })
+    return as(name, "failed", { plan, deployment, warnings, ...failure })
   })
 
 const syncLocked = (spec: ServiceSpec, actor: string) =>

@@ -19,10 +19,11 @@ import { authorize, CallerContext, visible } from "../CallerContext.ts"
 import { componentPlan, observedStates } from "../encode.ts"
 import { telling } from "../telling.ts"
 
-const synced = ({ plan, warnings, ...rest }: Synced): MessageInitShape<typeof ServiceSyncedSchema> => ({
+const synced = ({ lastLogs, plan, warnings, ...rest }: Synced): MessageInitShape<typeof ServiceSyncedSchema> => ({
   ...rest,
   plan: plan.map(componentPlan),
-  warnings: [...warnings]
+  warnings: [...warnings],
+  lastLogs: [...lastLogs]
 })
 
 /** Nobody has said what it should be: an end is an end. */
