@@ -1,7 +1,8 @@
 import { Effect } from "effect"
-import type { ServiceSpec } from "../domain/Spec.ts"
+import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { Registry, type ServiceRow } from "../services/Registry.ts"
-import { ordered, startOne, stopOne } from "./lifecycle.ts"
+import { gather } from "./facts.ts"
+import { ordered, routesTo, startOne, stopOne } from "./lifecycle.ts"
 import { changeRoutes, keysOf } from "./routes.ts"
 
 /**
@@ -28,8 +29,15 @@ export const followActive = (
       (each) => defined.has(each.component) && each.desired !== desired
     )
     for (const { component } of otherwise) yield* registry.setDesired(service, component, desired, actor)
-    const components = ordered(row.spec, row.spec.components).filter(({ name }) => moving.has(name))
-    if (active) return yield* Effect.forEach(components, (each) => startOne(stored, each), { discard: true })
-    yield* changeRoutes([], yield* keysOf(service, components))
-    yield* Effect.forEach(components.reverse(), (each) => stopOne(service, each), { discard: true })
+    const components = ordered(row.spec, row.spec.components)
+    const working = components.filter(({ name }) => moving.has(name))
+    // Routes are seen to also of what stays as it is: an act that was cut off may have left them otherwise.
+    if (!active) {
+      yield* changeRoutes([], yield* keysOf(service, components))
+      return yield* Effect.forEach(working.reverse(), (each) => stopOne(service, each), { discard: true })
+    }
+    yield* Effect.forEach(working, (each) => startOne(stored, each), { discard: true })
+    const { current } = yield* gather(service)
+    const going = ({ name }: ComponentSpec) => !moving.has(name) && current.get(name)?.state === "running"
+    yield* routesTo(stored, components.filter(going))
   })

@@ -45,11 +45,13 @@ const result = ({ notDefined, unmanaged }: SyncResult): MessageInitShape<typeof 
 type Event = Synced | SyncResult
 const isResult = (event: Event): event is SyncResult => "unmanaged" in event
 
-const syncing = (request: SyncRequest, sees: (service: string) => boolean) =>
+const syncing = (request: SyncRequest, refused: ReadonlyArray<Synced>, sees: (service: string) => boolean) =>
   telling<Event, Effect.Effect.Context<ReturnType<typeof sync>>>((tell) =>
-    Effect.flatMap(sync(request, tell), ({ notDefined, unmanaged }) =>
-      tell({ unmanaged: unmanaged.filter(({ service }) => sees(service)), notDefined: notDefined.filter(sees) })
-    )
+    Effect.gen(function* () {
+      for (const each of refused) yield* tell(each)
+      const { notDefined, unmanaged } = yield* sync(request, tell)
+      yield* tell({ unmanaged: unmanaged.filter(({ service }) => sees(service)), notDefined: notDefined.filter(sees) })
+    })
   )
 
 /** What the caller may not send, or what is no service, is told of like any other that fails. */
@@ -74,7 +76,7 @@ export const syncDesiredState = ({ dryRun, specs: wires }: SyncDesiredStateReque
       const refused = checked.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
       const specs = checked.flatMap((each) => (Either.isRight(each) ? [each.right] : []))
       const request = { specs, refused: refused.map(({ service }) => service), dryRun, actor: who.username }
-      return Stream.concat(Stream.fromIterable<Event>(refused), syncing(request, sees))
+      return syncing(request, refused, sees)
     })
   ).pipe(
     Stream.map((event) =>
