@@ -42,7 +42,7 @@ const desiredStates: Record<S.DesiredState, DesiredState> = {
   stopped: DesiredState.STOPPED,
   ignore: DesiredState.IGNORE
 }
-const observedStates: Record<S.ObservedState, ObservedState> = {
+export const observedStates: Record<S.ObservedState, ObservedState> = {
   running: ObservedState.RUNNING,
   stopped: ObservedState.STOPPED,
   exited: ObservedState.EXITED,

@@ -1,10 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt"
-import { Cause, Effect, Either, Exit, Option, Queue, Stream } from "effect"
-import { parseVolume } from "../domain/Scalars.ts"
-import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
-import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
+import { Effect, Stream } from "effect"
+import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
-import { fromProto } from "../grpc/spec.ts"
 import { Code, RpcError } from "../grpc/status.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
@@ -14,75 +11,18 @@ import { difference, history } from "../programs/history.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
 import { nodeStatus } from "../programs/nodeStatus.ts"
-import { SpecInvalid } from "../programs/ProgramError.ts"
 import { live, type Past, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { AgentState } from "./AgentState.ts"
+import { authorized } from "./authorizedSpec.ts"
 import { Background } from "./Background.ts"
-import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
+import { authorize, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
 import { watching } from "./handlers/watching.ts"
-
-const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
-  if (wire === undefined) {
-    return new SpecInvalid({ service: "", violations: [{ field: "spec", description: "is missing" }] })
-  }
-  return Either.match(fromProto(wire), {
-    onRight: (spec): Effect.Effect<ServiceSpec, SpecInvalid> => Effect.succeed(spec),
-    onLeft: (violations) => {
-      const [first, ...rest] = violations.map((v) => ({ field: v.path.join("."), description: v.message }))
-      return new SpecInvalid({
-        service: wire.name,
-        violations: [first ?? { field: "spec", description: "is not a service" }, ...rest]
-      })
-    }
-  })
-}
-
-/** What of a spec lies outside the service's own folder and bridge. */
-const beyond = (spec: ServiceSpec, filesRoot: string): ReadonlyArray<string> => {
-  const own = `${filesRoot}/${spec.name}`
-  const outside = (component: ComponentSpec) =>
-    component.volumes.filter((text) => {
-      const source = parseVolume(text)?.source ?? ""
-      return source !== own && !source.startsWith(`${own}/`)
-    })
-  return spec.components.flatMap((component) => [
-    ...outside(component).map((volume) => `volume ${volume}`),
-    ...(component.network === undefined || component.network === "none" ? [] : [`network ${component.network}`]),
-    ...component.routes.flatMap((route) => (route.hostname === undefined ? [] : [`hostname ${route.hostname}`]))
-  ])
-}
-
-const authorized = (wire: WireSpec | undefined) =>
-  Effect.gen(function* () {
-    yield* authorize(wire?.name ?? "")
-    const spec = yield* specOf(wire)
-    yield* authorizeBeyond(spec.name, beyond(spec, (yield* NodeInfo).filesRoot))
-    return spec
-  })
-
-/** Runs on its own and tells of itself: a caller who goes away only stops listening. */
-const telling = <A, R>(work: (tell: (event: A) => Effect.Effect<void>) => Effect.Effect<unknown, ProgramError, R>) =>
-  Stream.unwrapScoped(
-    Effect.gen(function* () {
-      const events = yield* Queue.unbounded<Exit.Exit<A, Option.Option<ProgramError>>>()
-      const background = yield* Background
-      yield* background.run(
-        work((event) => Effect.asVoid(events.offer(Exit.succeed(event)))).pipe(
-          Effect.matchCauseEffect({
-            onSuccess: () => events.offer(Exit.fail(Option.none())),
-            onFailure: (cause) =>
-              events.offer(Exit.failCause(Cause.map(cause, (error) => Option.some<ProgramError>(error))))
-          }),
-          Effect.asVoid
-        )
-      )
-      return Stream.fromQueue(events).pipe(Stream.flattenExitOption)
-    })
-  )
+import { telling } from "./telling.ts"
 
 const deployment = (request: DeployRequest) =>
   telling<DeployEvent, Effect.Effect.Context<ReturnType<typeof deploy>>>((tell) => deploy(request, tell)).pipe(
@@ -232,9 +172,9 @@ export const agentService = service(
         const found = yield* live(request.service === "" ? undefined : request.service)
         return { components: found.filter((component) => sees(component.service)).map(encode.liveComponent) }
       }),
-    syncDesiredState: () => Stream.fail(pending),
+    syncDesiredState,
     adoptContainers: () => pending,
-    purgeComponents: () => pending,
+    purgeComponents,
     explain: () => pending,
     ...watching,
     exec: () => Stream.fail(pending),

@@ -212,6 +212,55 @@ export const Deploy = Schema.Struct({
   edited_files: Schema.Array(Schema.String)
 })
 
+export const SyncService = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  /** With `--dry-run`: what it would be. */
+  outcome: Schema.Literal("deployed", "started", "stopped", "unchanged", "pinned", "busy", "failed"),
+  deployment: MaybeText,
+  components: Schema.Array(PlanComponent),
+  warnings: Schema.Array(Schema.String),
+  /** Why it failed, is busy or was skipped. */
+  failure: DeployService.fields.failure
+})
+export type SyncService = typeof SyncService.Type
+export const Unmanaged = Schema.Struct({
+  container: Schema.String,
+  container_id: Schema.String,
+  node: Schema.String,
+  /** What `mcp adopt` would take it for. */
+  service: Schema.String,
+  component: Schema.String,
+  image: Schema.String,
+  observed: ObservedState
+})
+export type Unmanaged = typeof Unmanaged.Type
+export const PurgedEntry = Schema.Struct({
+  service: Schema.String,
+  /** Null: the service itself. */
+  component: MaybeText,
+  node: Schema.String,
+  observed: ObservedState,
+  /** With `--dry-run`: would be. */
+  purged: Schema.Boolean,
+  removed_container: MaybeText,
+  why: MaybeText,
+  next_step: MaybeText
+})
+export type PurgedEntry = typeof PurgedEntry.Type
+export const Purge = Schema.Struct({ dry_run: Schema.Boolean, entries: Schema.Array(PurgedEntry), unreachable_nodes })
+export const Sync = Schema.Struct({
+  dry_run: Schema.Boolean,
+  services: Schema.Array(SyncService),
+  unmanaged: Schema.Array(Unmanaged),
+  /** Services that a node has and no definition names. */
+  not_defined: Schema.Array(Schema.Struct({ service: Schema.String, node: Schema.String })),
+  /** With `--prune`. */
+  purged: Schema.Array(PurgedEntry),
+  unreachable_nodes
+})
+export type Sync = typeof Sync.Type
+
 export const ImageChange = Schema.Struct({ component: Schema.String, from: Schema.String, to: Schema.String })
 export const Rollback = Schema.Struct({
   ...DeployService.fields,

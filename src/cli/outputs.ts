@@ -13,6 +13,8 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   restart: Json.Outcomes,
   silence: Json.Silence,
   undeploy: Json.Undeployed,
+  sync: Json.Sync,
+  purge: Json.Purge,
   ps: Json.Ps,
   status: Json.Status,
   history: Json.History,

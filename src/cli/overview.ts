@@ -3,11 +3,12 @@ import type { RpcError } from "../grpc/status.ts"
 import type { NodeConfig } from "../services/Agents.ts"
 import { ExitWith } from "../services/CliError.ts"
 import { tame } from "./ansi.ts"
-import { Exit, nextStepOf } from "./errors.ts"
+import { type CliFailure, Exit, nextStepOf } from "./errors.ts"
 import { Globals } from "./Globals.ts"
 import { isRefusal } from "./nodes.ts"
 import { answer, errPaint, type Look, note } from "./output.ts"
 import { Screen } from "./Screen.ts"
+import { failAll } from "./several.ts"
 import type { Cell } from "./table.ts"
 
 /* What `list`, `ps`, `status` and `node list` have in common: many nodes, some of which may not answer. */
@@ -45,6 +46,15 @@ export const overview = <A, I>(
     yield* explainSilent(silent)
     const exitCode = silent.length > 0 ? Exit.unreachable : (options.exitCode ?? 0)
     if (exitCode !== 0) yield* new ExitWith({ exitCode })
+  })
+
+/** The end of a command that acts on many nodes: what failed counts most, then a node that did not answer. */
+export const conclude = (silent: Silent, failures: ReadonlyArray<CliFailure>, exitCode = 0) =>
+  Effect.gen(function* () {
+    yield* explainSilent(silent)
+    yield* failAll<CliFailure>(failures)
+    const code = silent.length > 0 ? Exit.unreachable : exitCode
+    if (code !== 0) yield* new ExitWith({ exitCode: code })
   })
 
 /** `rift`, `rift and orion`, `rift, orion and vega`. */

@@ -4,7 +4,7 @@ import { versions } from "./planAll.ts"
 import { table } from "./table.ts"
 import { took } from "./time.ts"
 
-const past: Record<Json.DeployService["components"][number]["action"], string> = {
+export const past: Record<Json.DeployService["components"][number]["action"], string> = {
   create: "created",
   replace: "replaced",
   start: "started",

@@ -11,10 +11,12 @@ import { logs } from "./commands/logs.ts"
 import { node } from "./commands/node.ts"
 import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
+import { purge } from "./commands/purge.ts"
 import { rollback } from "./commands/rollback.ts"
 import { service } from "./commands/service.ts"
 import { silence } from "./commands/silence.ts"
 import { status } from "./commands/status.ts"
+import { sync } from "./commands/sync.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
 
@@ -28,6 +30,8 @@ export const root = Command.make("mcp").pipe(
     rollback,
     history,
     undeploy,
+    sync,
+    purge,
     stop,
     start,
     restart,
@@ -71,7 +75,9 @@ export const commands: ReadonlyArray<{
       ["stop <target>...", "stop services or single components"],
       ["start <target>...", "start them again"],
       ["restart <target>...", "stop and start"],
-      ["undeploy <service>", "remove a service's containers; its data stays"]
+      ["undeploy <service>", "remove a service's containers; its data stays"],
+      ["sync", "bring all nodes to the definitions"],
+      ["purge [<target>]", "drop registry entries that are gone and unwanted"]
     ]
   },
   {

@@ -9,7 +9,10 @@ import {
   type Event,
   type LiveComponent,
   ObservedState,
-  type ServiceStatus
+  type PurgedEntry,
+  type ServiceStatus,
+  type ServiceSynced,
+  type UnmanagedContainer
 } from "../gen/mcp/v1/mcp_pb.ts"
 import type { RpcError } from "../grpc/status.ts"
 import type { Style } from "./ansi.ts"
@@ -49,6 +52,46 @@ export const planned = (c: ComponentPlan): Json.PlanComponent => ({
   to_image: text(c.toImage),
   why: text(c.why),
   changes: c.changes.map(({ field, from, to }) => ({ field, from, to }))
+})
+
+const outcomes = ["deployed", "started", "stopped", "unchanged", "pinned", "busy", "failed"] as const
+
+export const synced = (s: ServiceSynced, node: string): Json.SyncService => ({
+  service: s.service,
+  node,
+  // An agent that is newer than this program may know more; what it says of it is shown.
+  outcome: outcomes.find((outcome) => outcome === s.outcome) ?? "failed",
+  deployment: text(s.deployment),
+  components: s.plan.map(planned),
+  warnings: s.warnings,
+  failure:
+    s.reason === ""
+      ? null
+      : {
+          ...{ reason: s.reason, message: s.message, next_step: text(s.nextStep) },
+          ...{ component: text(s.component), last_logs: s.lastLogs }
+        }
+})
+
+export const unmanaged = (c: UnmanagedContainer, node: string): Json.Unmanaged => ({
+  container: c.container,
+  container_id: c.containerId,
+  node,
+  service: c.service,
+  component: c.component,
+  image: c.image,
+  observed: observed(c.observed)
+})
+
+export const purgedEntry = (e: PurgedEntry, node: string): Json.PurgedEntry => ({
+  service: e.service,
+  component: text(e.component),
+  node,
+  observed: observed(e.observed),
+  purged: e.purged,
+  removed_container: text(e.removedContainer),
+  why: text(e.why),
+  next_step: text(e.nextStep)
 })
 
 const up = (state: State.ObservedState) => state === "running" || state === "unhealthy"

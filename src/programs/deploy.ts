@@ -4,7 +4,7 @@ import { canonicalService, serviceHash } from "../domain/SpecHash.ts"
 import type { DeploymentKind } from "../domain/State.ts"
 import * as Ulid from "../domain/Ulid.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
-import { type DeploymentRow, Registry } from "../services/Registry.ts"
+import { type DeploymentRow, Registry, type ServiceRow } from "../services/Registry.ts"
 import { bringUp } from "./bringUp.ts"
 import { commit } from "./commit.ts"
 import type { DeployEvent, DeployResult, Emit, StepTime } from "./DeployEvent.ts"
@@ -46,6 +46,10 @@ export interface Origin {
 }
 
 const asDefined: Origin = { kind: "deploy", pinned: new Map() }
+
+/** Whether the definition is the one that was rolled back from. `active` is no part of a version: a stop changes no more than that. */
+export const isPinned = ({ pinnedFrom }: ServiceRow, spec: ServiceSpec): boolean =>
+  pinnedFrom !== undefined && [true, false].some((active) => pinnedFrom === serviceHash({ ...spec, active }))
 
 /** What a deployment would do, as far as that is known before images are pulled. */
 export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | "force">) =>
@@ -165,7 +169,7 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - startedAt)
     yield* recover(service)
     const facts = yield* gather(service)
-    if (request.respectPin && !request.force && facts.service?.pinnedFrom === serviceHash(request.spec)) {
+    if (request.respectPin && !request.force && facts.service && isPinned(facts.service, request.spec)) {
       return resultOf("", "pinned", [])
     }
     const spec = merged(request, facts.service?.spec)
@@ -225,6 +229,9 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     })
   })
 
+/** To be run under the service's lock: the definition as it is. */
+export const deployAsDefined = (request: DeployRequest, listener: Emit) => deployLocked(request, asDefined, listener)
+
 /**
  * Brings a service to its definition, whole or not at all: when one new container does not become ready, every component
  * goes back to what it was, and the result says `rolled_back`. Fails when nothing was touched.
@@ -238,7 +245,7 @@ export const deploy = (request: DeployRequest, emit: Emit) =>
       service,
       "a deploy",
       waiting(request.wait, emit)
-    )(deployLocked(request, asDefined, emit))
+    )(deployAsDefined(request, emit))
     yield* emit({ _tag: "Result", result })
     return result
   }).pipe(Effect.annotateLogs({ service: request.spec.name }))

@@ -47,7 +47,7 @@ const targeted = (row: ServiceRow, target: Target) =>
   })
 
 /** The components in the order in which they start; reversed, they stop. */
-const ordered = (spec: ServiceSpec, components: ReadonlyArray<ComponentSpec>) =>
+export const ordered = (spec: ServiceSpec, components: ReadonlyArray<ComponentSpec>) =>
   startOrder(spec.components).flatMap((stage) => components.filter((component) => stage.includes(component.name)))
 
 const act = <A, E, R>(
@@ -76,7 +76,7 @@ const act = <A, E, R>(
     )
   }).pipe(Effect.annotateLogs({ service: target.service }))
 
-const stopOne = (service: string, component: Pick<ComponentSpec, "name" | "stopTimeout">) =>
+export const stopOne = (service: string, component: Pick<ComponentSpec, "name" | "stopTimeout">) =>
   Effect.gen(function* () {
     const runtime = yield* ContainerRuntime
     const registry = yield* Registry
@@ -100,7 +100,7 @@ export const routesTo = (row: ServiceRow, components: ReadonlyArray<ComponentSpe
   })
 
 /** The container of the stored spec, running and ready; made again when it is missing or of an older spec. */
-const startOne = (row: ServiceRow, component: ComponentSpec) =>
+export const startOne = (row: ServiceRow, component: ComponentSpec) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const facts = yield* gather(row.service)
@@ -217,6 +217,12 @@ const undeployLocked = (service: string) =>
     const row = yield* findService(service)
     // With the runtime away nothing is begun.
     yield* (yield* ContainerRuntime).list
+    return yield* dropService(row)
+  })
+
+/** All there is of a service but its files; to be run under its lock. Answers the names of the containers. */
+export const dropService = (row: ServiceRow) =>
+  Effect.gen(function* () {
     yield* (yield* Registry).putService({ ...row, desired: "stopped", undeploying: true })
     return yield* finishUndeploy(row)
   })

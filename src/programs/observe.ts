@@ -33,7 +33,7 @@ export interface Live {
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
-const observe = (
+export const observe = (
   row: ComponentRow,
   container: Container | undefined,
   health: HealthState | undefined

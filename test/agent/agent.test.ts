@@ -7,7 +7,7 @@ import { AgentState } from "../../src/agent/AgentState.ts"
 import { Background } from "../../src/agent/Background.ts"
 import { listen } from "../../src/agent/serve.ts"
 import type { Policy } from "../../src/domain/Authorization.ts"
-import { McpAgentService } from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { McpAgentService, type SyncDesiredStateResponse } from "../../src/gen/mcp/v1/mcp_pb.ts"
 import * as GrpcClient from "../../src/grpc/client.ts"
 import { toProto } from "../../src/grpc/spec.ts"
 import { codeName } from "../../src/grpc/status.ts"
@@ -277,6 +277,81 @@ describe("deploying over the wire", () => {
         [codeName(error.code), error.reason, error.service, error.message],
         ["NOT_FOUND", "SERVICE_NOT_FOUND", "shpo", "no service named shpo on this node; did you mean shop?"]
       )
+    })
+  )
+})
+
+describe("syncing and purging over the wire", () => {
+  const other = (name: string) => {
+    const [web] = spec("1").components
+    return { ...spec("1"), name, components: web ? [{ ...web, dependsOn: [], ports: [] }] : [] }
+  }
+  const outcomes = (events: Chunk.Chunk<SyncDesiredStateResponse>) =>
+    Chunk.toReadonlyArray(events)
+      .flatMap(({ event }) => (event.case === "service" ? [event.value] : []))
+      .map(({ outcome, reason, service }) => `${service} ${outcome}${reason === "" ? "" : ` ${reason}`}`)
+
+  it.scopedLive("who is narrowed to some services syncs and purges those alone, and sees of others nothing", () =>
+    Effect.gen(function* () {
+      const { as, audit, control } = yield* agent({
+        serviceAccounts: undefined,
+        rules: [
+          { principals: ["account:ci"], verbs: ["deploy"], services: ["shop"] },
+          { principals: ["role:user"], verbs: ["deploy", "read"], services: ["*"] }
+        ]
+      })
+      const [ada, ci] = [yield* as("ada-token"), yield* as("ci-token")]
+      const all = yield* Stream.runCollect(ada.syncDesiredState({ specs: [other("mail"), other("blog")] }))
+      assert.sameMembers(outcomes(all), ["mail deployed", "blog deployed"])
+      yield* control.addStranger("blog-helper")
+      yield* control.addStranger("shop-helper")
+      const specs = [spec("1"), other("mail"), { name: "bad name" }]
+      const events = yield* Stream.runCollect(ci.syncDesiredState({ specs }))
+      assert.deepStrictEqual(outcomes(events), [
+        ...["mail failed PERMISSION_DENIED", "bad name failed PERMISSION_DENIED", "shop deployed"]
+      ])
+      const last = Chunk.toReadonlyArray(events).at(-1)?.event
+      assert.deepStrictEqual(last?.case === "result" ? last.value.unmanaged.map((c) => c.container) : [], [
+        "shop-helper"
+      ])
+      assert.deepStrictEqual(last?.case === "result" ? last.value.undefined : [], [])
+      const lines = yield* audit
+      assert.isTrue(
+        lines.some(({ service }) => service === "shop,mail,bad name"),
+        JSON.stringify(lines)
+      )
+      const runtime = yield* control.containers
+      for (const { containerName, id } of runtime) if (containerName === "blog-web") yield* control.kill(id, 0)
+      assert.deepStrictEqual(
+        (yield* ci.purgeComponents({})).entries.map((e) => e.service),
+        ["shop", "shop"]
+      )
+      const refused = yield* Effect.flip(ci.purgeComponents({ service: "blog" }))
+      assert.strictEqual(refused.message, "ci lacks the verb deploy on blog")
+      const wanted = { defined: [spec("1"), other("mail")], dryRun: true }
+      const { entries } = yield* ada.purgeComponents(wanted)
+      assert.deepStrictEqual(
+        entries.map((e) => `${e.service}/${e.component} ${e.purged} ${e.removedContainer}`),
+        ["blog/web true blog-web", "blog/ true "]
+      )
+    })
+  )
+
+  it.scopedLive("a definition that is no service fails alone, and a sync goes on when its caller goes away", () =>
+    Effect.gen(function* () {
+      const { as } = yield* agent()
+      const ada = yield* as("ada-token")
+      const alone = yield* Stream.runCollect(ada.syncDesiredState({ specs: [{ name: "bad name" }] }))
+      assert.deepStrictEqual(outcomes(alone), ["bad name failed SPEC_INVALID"])
+      // The call is left once the first is done: the second still has to settle.
+      const slow = { ...other("blog"), components: other("blog").components.map((c) => ({ ...c, settleMs: 700n })) }
+      const specs = [other("mail"), slow]
+      const first = yield* Stream.runCollect(Stream.take(ada.syncDesiredState({ specs }), 1))
+      assert.deepStrictEqual(outcomes(first), ["mail deployed"])
+      const deployed = Effect.map(ada.listServices({}), ({ services }) => services.map(({ name }) => name))
+      const done = { until: (all: ReadonlyArray<string>) => all.length === 2, schedule: Schedule.spaced("20 millis") }
+      yield* Effect.repeat(deployed, done).pipe(Effect.timeout("10 seconds"))
+      assert.deepStrictEqual(yield* deployed, ["blog", "mail"])
     })
   )
 })

@@ -83,7 +83,11 @@ describe("stop and start", () => {
       const ran = yield* mcp(["stop", "web/api"], { agents: { rift: acting(calls) }, definitions: { web: TOML } })
       assert.deepStrictEqual(
         [ran.code, ran.out, ran.err],
-        [0, "stopped web on rift: api\n", "the next deploy of web starts web/api again: its definition is unchanged\n"]
+        [
+          0,
+          "stopped web on rift: api\n",
+          "the next deploy or sync of web starts web/api again: its definition is unchanged\n"
+        ]
       )
       assert.strictEqual(ran.files.get("web"), TOML)
       assert.deepStrictEqual(calls, ["stop web/api"])

@@ -1,14 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Option } from "effect"
+import { Labels } from "../../src/domain/Names.ts"
 import type { ServiceSpec } from "../../src/domain/Spec.ts"
 import { canonicalService } from "../../src/domain/SpecHash.ts"
 import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { settle, unsettled } from "../../src/programs/boot.ts"
 import { deploy } from "../../src/programs/deploy.ts"
-import { start, undeploy } from "../../src/programs/lifecycle.ts"
+import { start, stop, undeploy } from "../../src/programs/lifecycle.ts"
+import { purge } from "../../src/programs/purge.ts"
 import { rollback } from "../../src/programs/rollback.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { sync } from "../../src/programs/sync.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { violations } from "../support/invariants.ts"
@@ -59,14 +62,17 @@ const through = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 const quiet = () => Effect.void
+const syncing = (spec: ServiceSpec) => sync({ specs: [spec], refused: [], dryRun: false, actor: "ada" }, quiet)
 
 /** A new agent on the same node: locks are its own, rows and containers are what the old one left. */
 const newAgent = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, ServiceLocks.Default)
 
+type Needed = Effect.Effect.Context<ReturnType<typeof deploy>>
+
 interface Kind {
   readonly name: string
   readonly before: ReadonlyArray<ServiceSpec>
-  readonly act: Effect.Effect<unknown, unknown, Effect.Effect.Context<ReturnType<typeof deploy>>>
+  readonly act: Effect.Effect<unknown, unknown, Needed>
   /** What the service may be afterwards; undefined: gone. */
   readonly may: ReadonlyArray<ServiceSpec | undefined>
 }
@@ -97,6 +103,12 @@ const kinds: ReadonlyArray<Kind> = [
     before: [mixed("1"), mixed("2")],
     act: rollback({ service: "shop", to: undefined, noWait: false, wait: false, actor: "ada" }, quiet, quiet),
     may: [mixed("1"), mixed("2")]
+  },
+  {
+    name: "a sync that changes the spec",
+    before: [one("start-first", "1")],
+    act: syncing(one("start-first", "2")),
+    may: [one("start-first", "1"), one("start-first", "2")]
   },
   { name: "undeploy", before: [mixed("1")], act: undeploy("shop"), may: [undefined, mixed("1")] }
 ]
@@ -149,36 +161,110 @@ describe("an agent killed at any call of a deployment leaves the service wholly 
   }
 })
 
-/** Kills the agent at `call` of a start whose container somebody removed; a new agent settles and starts once more. */
-const startRound = (call: number, after: boolean) =>
+/** What is no deployment: one that was cut off is to be said again, and then is done. */
+interface Again {
+  readonly name: string
+  readonly before: ReadonlyArray<ServiceSpec>
+  /** What happens outside of MCP, or is done first. */
+  readonly meanwhile: Effect.Effect<unknown, unknown, Needed | FakeRuntimeControl>
+  readonly act: Effect.Effect<unknown, unknown, Needed>
+  /** The calls that there are at least. */
+  readonly calls: number
+  /** The components that run in the end, and whether the service is still known. */
+  readonly running: ReadonlyArray<string>
+  readonly known: boolean
+}
+
+const removedByHand = (...containers: ReadonlyArray<string>) =>
+  Effect.forEach(containers, (container) => Effect.flatMap(ContainerRuntime, (runtime) => runtime.remove(container)))
+const ofShop = { service: "shop", component: undefined }
+const purging = (...defined: ReadonlyArray<ServiceSpec>) =>
+  purge({
+    ...{ ...ofShop, service: undefined, keepContainers: false, dryRun: false, may: () => true },
+    defined: defined.map(({ components, name }) => ({ name, components: components.map((c) => c.name) }))
+  })
+const withoutDb = (version: string) => {
+  const [web, , cache] = mixed(version).components
+  return { ...mixed(version), components: [web, ...(cache ? [cache] : [])] as const }
+}
+
+const saidAgain: ReadonlyArray<Again> = [
+  {
+    ...{ name: "a start of what was removed by hand", before: [one("stop-first", "1")], calls: 5, known: true },
+    ...{ meanwhile: removedByHand("shop-web"), act: start({ ...ofShop, component: "web" }), running: ["web"] }
+  },
+  {
+    ...{ name: "a sync that starts", before: [mixed("1")], calls: 10, known: true, running: ["cache", "db", "web"] },
+    meanwhile: Effect.zipRight(stop({ ...ofShop, component: "db" }), removedByHand("shop-web")),
+    act: syncing(mixed("1"))
+  },
+  {
+    ...{ name: "a sync that stops", before: [mixed("1")], calls: 10, known: true, running: [] },
+    ...{ meanwhile: Effect.void, act: syncing(mixed("1", { active: false })) }
+  },
+  {
+    ...{ name: "a purge of what is defined no more", before: [mixed("1"), withoutDb("1")], calls: 10, known: true },
+    meanwhile: Effect.flatMap(FakeRuntimeControl, (control) => control.kill("shop-db", 0)),
+    ...{ act: purging(withoutDb("1")), running: ["cache", "web"] }
+  },
+  {
+    ...{ name: "a purge of what was removed by hand before a deploy", before: [mixed("1")], calls: 10, known: true },
+    ...{ meanwhile: removedByHand("shop-db"), act: purging(withoutDb("1")), running: ["cache", "web"] }
+  },
+  {
+    ...{ name: "a purge of a whole service", before: [mixed("1")], calls: 10, known: false, running: [] },
+    meanwhile: Effect.zipRight(
+      removedByHand("shop-db", "shop-web"),
+      Effect.flatMap(FakeRuntimeControl, (control) => control.kill("shop-cache", 0))
+    ),
+    act: purging()
+  }
+]
+
+/** Kills the agent at `call`; a new one settles, and does the same once more. Answers whether it was killed. */
+const againRound = (kind: Again, call: number, after: boolean) =>
   Effect.gen(function* () {
     yield* images
     const control = yield* FakeRuntimeControl
     const fuse = yield* Fuse
-    const web = { service: "shop", component: "web" }
-    yield* newAgent(deployed(one("stop-first", "1")))
-    yield* (yield* ContainerRuntime).remove("shop-web")
+    for (const spec of kind.before) yield* newAgent(deployed(spec))
+    yield* through(newAgent(kind.meanwhile))
     yield* fuse.set(call, after)
-    const exit = yield* through(newAgent(start(web)))
+    const exit = yield* through(newAgent(kind.act))
     yield* fuse.off
-    const at = `killed ${after ? "after" : "before"} call ${call}`
+    const at = `${kind.name}, killed ${after ? "after" : "before"} call ${call}`
     yield* newAgent(
       Effect.gen(function* () {
         for (const service of yield* unsettled) yield* through(settle(service))
       })
     )
-    assert.isTrue(Exit.isSuccess(yield* through(newAgent(start(web)))), at)
+    assert.isTrue(Exit.isSuccess(yield* through(newAgent(kind.act))), at)
     assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    const containers = yield* control.containers
+    const running = containers.filter(({ state }) => state === "running").map((c) => c.labels[Labels.component])
+    assert.deepStrictEqual(running.sort(), [...kind.running], at)
+    const registry = yield* Registry
+    assert.strictEqual(Option.isSome(yield* registry.service("shop")), kind.known, at)
+    const ports = yield* registry.ports("shop")
+    const serving = ports.filter(({ component }) => kind.running.includes(component))
+    const routes = serving.map((row) => `shop.example:443 -> 127.0.0.1:${row.port}`)
+    assert.deepStrictEqual(yield* (yield* FakeProxyControl).routes, routes, at)
     return wasKilled(exit)
   }).pipe(Effect.provide(fused(node())))
 
-it.effect("an agent killed while it makes a missing container again leaves nothing in the way of the next start", () =>
-  Effect.gen(function* () {
-    for (const after of [false, true]) {
-      // After one call is before the next: between the two, every third is every one but a few.
-      let call = after ? 2 : 1
-      while (yield* startRound(call, after)) call += stride === 1 ? 1 : 3
-      assert.isAbove(call, 5)
-    }
-  })
-)
+describe("an act that is no deployment is done once it is said again, wherever the agent was killed", () => {
+  for (const kind of saidAgain) {
+    it.effect(
+      kind.name,
+      () =>
+        Effect.gen(function* () {
+          for (const after of [false, true]) {
+            let call = after ? 2 : 1
+            while (yield* againRound(kind, call, after)) call += stride
+            assert.isAbove(call, kind.calls)
+          }
+        }),
+      600_000
+    )
+  }
+})

@@ -12,7 +12,8 @@ export type Act =
       readonly force: boolean
     }
   | { readonly kind: "stop" | "start" | "restart"; readonly component: string | undefined }
-  | { readonly kind: "rollback" | "undeploy" }
+  | { readonly kind: "sync"; readonly spec: ServiceSpec }
+  | { readonly kind: "rollback" | "undeploy" | "purge" }
 
 /** `killed`: the agent ends at that call of the act, right before or after it, and a new one is started. */
 export interface Step {
@@ -100,7 +101,9 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom("rollback" as const, "rollback" as const, "undeploy" as const) })
-  }
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("sync" as const), spec: definition(["1", "2", "2", "bad"]) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge" as const) }) }
 )
 
 export const histories = fc.array(fc.record({ act: acts, killed: fc.constant(undefined) }), {
@@ -122,9 +125,11 @@ export const told = (steps: ReadonlyArray<Step>): string =>
   steps
     .map(({ act, killed }) => {
       const fault = killed ? `, killed ${killed.after ? "after" : "before"} call ${killed.call}` : ""
-      if (act.kind !== "deploy") return `${act.kind}${"component" in act ? ` ${act.component ?? ""}` : ""}${fault}`
+      if (act.kind !== "deploy" && act.kind !== "sync")
+        return `${act.kind}${"component" in act ? ` ${act.component ?? ""}` : ""}${fault}`
       const components = act.spec.components.map(({ image }) => image.split("/")[1]).join(" ")
       const idle = act.spec.active ? "" : ", inactive"
+      if (act.kind === "sync") return `sync ${components}${idle}${fault}`
       return `deploy ${components}${idle}${act.only.length > 0 ? ` only ${act.only}` : ""}${act.force ? " --force" : ""}${fault}`
     })
     .join("; ")

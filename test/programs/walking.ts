@@ -10,8 +10,10 @@ import type { DeployResult } from "../../src/programs/DeployEvent.ts"
 import { deploy, planDeploy } from "../../src/programs/deploy.ts"
 import { allocatedTo } from "../../src/programs/facts.ts"
 import { restart, start, stop, undeploy } from "../../src/programs/lifecycle.ts"
+import { purge } from "../../src/programs/purge.ts"
 import { rollback } from "../../src/programs/rollback.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { sync } from "../../src/programs/sync.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { violations } from "../support/invariants.ts"
 import { Fuse, wasKilled } from "./crashing.ts"
@@ -45,6 +47,16 @@ const perform = (act: Act) => {
       return Effect.as(start(target(act.component)), undefined)
     case "restart":
       return Effect.as(restart(target(act.component), "ada"), undefined)
+    case "sync":
+      return Effect.as(sync({ specs: [act.spec], refused: [], dryRun: false, actor: "ada" }, quiet), undefined)
+    case "purge":
+      return Effect.as(
+        purge({
+          ...{ service: undefined, component: undefined, defined: [] },
+          ...{ keepContainers: false, dryRun: false, may: () => true }
+        }),
+        undefined
+      )
     case "undeploy":
       return Effect.as(undeploy("shop"), undefined)
   }
@@ -156,9 +168,10 @@ const checkKilled = (act: Act, before: Before, at: string) =>
     }
     const now = text(yield* storedSpec)
     if (act.kind === "undeploy") assert.include([text(before.spec), "gone"], now, at)
-    if (act.kind === "deploy" && act.only.length === 0) assert.include([text(before.spec), text(act.spec)], now, at)
+    const whole = act.kind === "sync" || (act.kind === "deploy" && act.only.length === 0)
+    if (whole) assert.include([text(before.spec), text(act.spec)], now, at)
     // These are no deployments: what was cut off is said again, and then is done.
-    if (act.kind === "stop" || act.kind === "start" || act.kind === "restart") yield* byAgent(perform(act))
+    if (["stop", "start", "restart", "sync", "purge"].includes(act.kind)) yield* byAgent(perform(act))
   })
 
 /** Goes through a history, and looks after each step. Answers how often the agent was killed. */

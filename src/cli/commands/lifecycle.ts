@@ -70,7 +70,8 @@ const oneService = (act: Act, service: string, components: ReadonlyArray<string>
     if (act.active === undefined) return { rows, file: null }
     if (components.length > 0) {
       const what = components.map((c) => `${service}/${c}`).join(", ")
-      if (!act.active) yield* note(`the next deploy of ${service} starts ${what} again: its definition is unchanged`)
+      if (!act.active)
+        yield* note(`the next deploy or sync of ${service} starts ${what} again: its definition is unchanged`)
       return { rows, file: null }
     }
     return { rows, file: yield* editActive(service, act.active) }
