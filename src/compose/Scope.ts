@@ -24,6 +24,7 @@ export interface Project {
   readonly report: Report
   readonly loader: Loader
   readonly lookup: Lookup
+  readonly kind: (path: string) => "file" | "folder" | undefined
   /** The service's name in MCP. */
   readonly service: string
   /** The folder that paths of the compose file start at. */

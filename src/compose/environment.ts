@@ -47,7 +47,7 @@ const put = (scope: Scope, node: Node, key: string, name: string, text: string) 
   const { draft, report } = scope
   draft.env.set(name, text)
   scope.from(node.place, "env", name)
-  if (secretName.test(name) && text !== "")
+  if (secretName.test(name) && !/^(|yes|no|true|false|[01])$/i.test(text))
     report.advise(
       node.place,
       key,

@@ -28,6 +28,7 @@ export interface Input {
   /** Instead of `.env` beside the first file. */
   readonly envFile: string | undefined
   readonly read: ReadFile
+  readonly kind: (path: string) => "file" | "folder" | undefined
 }
 
 export interface Imported {
@@ -125,7 +126,7 @@ const convert = (input: Input, root: MapNode, lookup: Lookup, report: Report) =>
   const service = serviceName(report, input, root.entries.get("name"), lookup)
   const used = new Set<string>()
   const project: Project = {
-    ...{ report, lookup, service, folder, loader: { read: input.read, report } },
+    ...{ report, lookup, service, folder, kind: input.kind, loader: { read: input.read, report } },
     components: componentNames(report, chosen),
     inactive: new Set(inactive.keys()),
     folders: makeFolders(service, folder),

@@ -114,8 +114,11 @@ export const configs =
       const folder = folders.bind(file, file.text)
       scope.from(node.place, "volumes", draft.volumes.length)
       draft.volumes.push(`${folder.source}:${target}:ro`)
-      report.changed(node.place, at, `a config is a file of the node: ${folder.source}, mounted read-only`)
-      pushStep(scope, folder)
+      report.changed(
+        node.place,
+        at,
+        `a config is a file of the node: ${folder.source}, mounted read-only; ${pushStep(scope, folder)}`
+      )
     }
   }
 

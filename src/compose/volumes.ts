@@ -8,10 +8,13 @@ const isPath = (source: string) => /^[./~]/.test(source)
 /** For a command that is to be copied. */
 export const quoted = (path: string) => (/^[\w./~@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
 
-/** Brings a file or folder of the workstation to the node, before the first deploy. */
-export const pushStep = ({ report, service }: Pick<Scope, "report" | "service">, { below, local }: Folder) => {
-  if (local === undefined) return
-  report.steps.add(`mcp push -r ${quoted(local)} ${service} ${quoted(below === "" ? "." : below)}`)
+/** Brings a file or folder of the workstation to the node, before the first deploy; answers what to say of it. */
+export const pushStep = (scope: Pick<Scope, "kind" | "report" | "service">, { below, local }: Folder): string => {
+  const kind = local === undefined ? undefined : scope.kind(local)
+  if (local === undefined || kind === undefined) return "it is not here, and starts as an empty folder"
+  const words = ["mcp push", ...(kind === "folder" ? ["-r"] : []), quoted(local), scope.service, quoted(below || ".")]
+  scope.report.steps.add(words.join(" "))
+  return "push what is here there, before the first deploy"
 }
 
 const mount = (scope: Scope, place: Place, source: string, target: string, readOnly: boolean) => {
@@ -41,8 +44,7 @@ const bind = (scope: Scope, node: Node, key: string, { readOnly, source, target 
   }
   const folder = folders.bind(node, source)
   mount(scope, node.place, folder.source, target, readOnly)
-  report.changed(node.place, key, `${source} is ${folder.source} on the node; push what lies in it there`)
-  pushStep(scope, folder)
+  report.changed(node.place, key, `${source} is ${folder.source} on the node; ${pushStep(scope, folder)}`)
 }
 
 const named = (scope: Scope, node: Node, key: string, { readOnly, source, subpath, target }: Mount) => {

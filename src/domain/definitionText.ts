@@ -18,12 +18,15 @@ const snapshot = Schema.encodeSync(Snapshot)(Schema.decodeUnknownSync(Snapshot)(
 
 const pair = (key: string, value: unknown) => stringify({ [key]: value }).trim()
 
-/** On one line, or an element a line where that would be too long. */
+/** Arrays on one line, or an element a line where that would be too long. */
 const line = (key: string, value: unknown): string => {
-  const text = pair(key, value)
-  if (!Array.isArray(value) || value.length < 2 || text.length <= WIDE) return text
-  const [head = ""] = pair(key, []).split("[")
-  return [`${head}[`, ...value.map((item) => `  ${pair("v", item).slice("v = ".length)},`), "]"].join("\n")
+  if (!Array.isArray(value)) return pair(key, value)
+  const head = pair(key, 0).slice(0, -1)
+  const items = value.map((item) => pair("v", item).slice("v = ".length))
+  const text = `${head}[${items.join(", ")}]`
+  return items.length < 2 || text.length <= WIDE
+    ? text
+    : [`${head}[`, ...items.map((item) => `  ${item},`), "]"].join("\n")
 }
 
 const inlineTable = (key: string, table: Table): string => {

@@ -20,6 +20,11 @@ const read = (file: string): Either.Either<string | undefined, string> => {
   }
 }
 
+const kind = (path: string) => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() ? "file" : stat?.isDirectory() ? "folder" : undefined
+}
+
 const isTaken = (error: unknown) => error instanceof Error && "code" in error && error.code === "EEXIST"
 
 const write = async (file: string, text: string, over: boolean) => {
@@ -36,6 +41,7 @@ export const layer = (environment: NodeJS.ProcessEnv): Layer.Layer<LocalFiles> =
   Layer.succeed(LocalFiles, {
     environment,
     read,
+    kind,
     folderName: (file) => basename(dirname(resolve(file))),
     write: (file, text, over) =>
       Effect.tryPromise({

@@ -68,19 +68,25 @@ const read = (said: {
       profiles: said.profiles,
       env: local.environment,
       envFile: Option.getOrUndefined(said.envFile),
-      read: local.read
+      read: local.read,
+      kind: local.kind
     })
     if (Either.isRight(found)) return found.right
     const [problem, ...problems] = found.left
     return yield* new ComposeInvalid({ file: first, problems: [lineOf(problem), ...problems.map(lineOf)] })
   })
 
+const refuseTaken = (service: string) =>
+  Effect.gen(function* () {
+    const there = yield* (yield* Definitions).find(service)
+    if (Option.isSome(there)) return yield* new DefinitionExists({ service, file: there.value.file })
+  })
+
 /** Into the folder of definitions, where it must get along with the others. */
-const save = ({ service, text }: Imported, over: boolean) =>
+const save = ({ service, text }: Imported) =>
   Effect.gen(function* () {
     const { all, create, dir, find, publishSchema, save } = yield* Definitions
     const there = yield* find(service)
-    if (Option.isSome(there) && !over) return yield* new DefinitionExists({ service, file: there.value.file })
     const definition = { service, file: `${dir}/${service}.toml`, text }
     const folder = (yield* all).filter((other) => other.service !== service)
     yield* checked({ chosen: [{ definition, expectedName: service, components: [] }], folder })
@@ -97,6 +103,7 @@ export const importFile = Command.make(
     if (dryRun && Option.isSome(output)) return yield* new UsageError({ problem: "--dry-run writes no --output" })
     const imported = yield* read({ files, name, profiles, envFile })
     const { components, items, service, steps, text } = imported
+    if (!dryRun && !force && Option.isNone(output)) yield* refuseTaken(service)
     const screen = yield* Screen
     const { json, quiet } = yield* Globals
     // What is left out is said even to those who want quiet.
@@ -108,7 +115,7 @@ export const importFile = Command.make(
     })
     if (dryRun) return yield* json ? answer(Json.Imported, document(null, text), () => []) : screen.out(text)
     const file = yield* Option.match(output, {
-      onNone: () => save(imported, force),
+      onNone: () => save(imported),
       onSome: (path) => Effect.flatMap(LocalFiles, ({ write }) => write(path, text, force)).pipe(Effect.as(path))
     })
     yield* confirm(Json.Imported, document(file, null), () => [
