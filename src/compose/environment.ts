@@ -6,6 +6,8 @@ import { boolean, each, eachItem, expected, type Handler, scalar, walk } from ".
 /** Told by its name alone: no value is looked at. */
 const secretName = /(PASS(WORD|WD|PHRASE)?|SECRET|TOKEN|(API|PRIVATE|ACCESS|ENCRYPTION|SECRET)_?KEY|CREDENTIALS?)$/i
 
+const isName = (name: string) => /^[A-Za-z_][\w.-]*$/.test(name) && name !== "__proto__"
+
 /** Later ones win, and `environment` over all files. */
 export const envFile =
   (scope: Scope): Handler =>
@@ -45,6 +47,7 @@ export const envFile =
 
 const put = (scope: Scope, node: Node, key: string, name: string, text: string) => {
   const { draft, report } = scope
+  if (!isName(name)) return report.wrong(node.place, key, "expected the name of an environment variable")
   draft.env.set(name, text)
   scope.from(node.place, "env", name)
   if (secretName.test(name) && !/^(|yes|no|true|false|[01])$/i.test(text))
@@ -57,6 +60,9 @@ const put = (scope: Scope, node: Node, key: string, name: string, text: string) 
 
 /** A name alone takes its value from the environment or the env file, as compose does. */
 const inherit = (scope: Scope, node: Node, key: string, name: string) => {
+  // Without a name all of it may be a secret.
+  if (!isName(name))
+    return scope.report.wrong(node.place, key, "expected the name of an environment variable, or NAME=value")
   const value = scope.lookup(name)
   if (value !== undefined) return put(scope, node, key, name, value)
   scope.draft.env.delete(name)

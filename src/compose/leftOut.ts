@@ -12,6 +12,7 @@ export const leftOut: Readonly<Record<string, string>> = {
   dns: "podman answers for components, and the node's resolver for others",
   dns_opt: "podman answers for components, and the node's resolver for others",
   dns_search: "podman answers for components, and the node's resolver for others",
+  driver_opts: "podman's own options are used",
   mac_address: "addresses are given out by podman",
   logging: "mcp logs reads what podman keeps; the node's containers.conf says how much",
   working_dir: "set WORKDIR in the image, or begin cmd with a program that changes there",

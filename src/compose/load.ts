@@ -94,13 +94,14 @@ const extendServices = (loader: Loader, file: File, lookup: Lookup, opened: Map<
     const own = childOf(childOf(from.root, "services"), name)
     if (own?.kind !== "map") return own
     const clause = own.entries.get("extends")
-    if (clause === undefined || isNull(clause.value)) return own
+    if (clause === undefined) return own
     report.visit(clause)
     const key = `services.${name}.extends`
     const rest = mapOf(
       [...own.entries.values()].filter((entry) => entry !== clause),
       own
     )
+    if (isNull(clause.value)) return rest
     let service = clause.value.kind === "scalar" ? clause.value : undefined
     let path: Node | undefined
     if (clause.value.kind !== "scalar") {

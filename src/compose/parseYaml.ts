@@ -6,6 +6,8 @@ import type { Report } from "./Report.ts"
 const mostBytes = 1024 ** 2
 /** Aliases of aliases would make a terabyte of a few lines. */
 const mostNodes = 50_000
+/** What follows from the first ones helps nobody. */
+const mostErrors = 20
 
 class Stop extends Error {
   readonly offset: number
@@ -39,7 +41,7 @@ const plainScalar = (source: string): Pick<ScalarNode, "text" | "type"> => {
 
 const tagOf = (node: ParsedNode, offset: number): Node["tag"] => {
   const { tag } = node as { readonly tag?: string }
-  if (tag === undefined || tag.startsWith("tag:yaml.org,2002:")) return undefined
+  if (tag === undefined || /^tag:yaml.org,2002:(str|int|float|bool|null|map|seq)$/.test(tag)) return undefined
   if (tag === "!reset" || tag === "!override") return tag
   throw new Stop(offset, `the tag ${tag} means nothing in a compose file`)
 }
@@ -138,7 +140,10 @@ export const parseYaml = (file: string, base: string, text: string, report: Repo
   try {
     // Of duplicates it would look at each pair; the tree is where they show at once.
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
-    for (const error of document.errors) report.wrong(placeOf(error.pos[0]), "", `not YAML: ${error.message}`)
+    for (const { message, pos } of document.errors.slice(0, mostErrors)) {
+      const why = message.startsWith("Maximum call stack") ? "nested too deeply" : message
+      report.wrong(placeOf(pos[0]), "", `not YAML: ${why}`)
+    }
     if (document.errors.length > 0) return undefined
     if (document.contents === null) {
       report.wrong(start, "", "is empty")

@@ -78,7 +78,8 @@ const ignored: Readonly<Record<string, string>> = {
 
 const short = (scope: Scope, node: Node, text: string, key: string) => {
   const { report } = scope
-  if (/^[A-Za-z]:[\\/]/.test(text)) return report.leftOut(node.place, key, "a path of Windows, which no node has")
+  if (/^[A-Za-z]:(\\|\/[^:]*:\/)/.test(text))
+    return report.leftOut(node.place, key, "a path of Windows, which no node has")
   const [first = "", second, options = "", ...rest] = text.split(":")
   if (rest.length > 0 || first === "") return report.wrong(node.place, key, "expected [source:]target[:ro]")
   // `/data:ro` has no source, and `a:b` no options.
