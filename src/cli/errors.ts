@@ -138,7 +138,8 @@ const by: { readonly [T in Tag]: By<T> } = {
   ComposeInvalid: (e) => ({
     exitCode: Exit.usage,
     before: e.problems,
-    line: `${count(e.problems.length, "problem")} in ${e.file}; nothing was written`
+    line: `${count(e.problems.length, "problem")} in ${e.file}; nothing was written`,
+    next: "correct it; docker compose config shows how compose itself reads it"
   }),
   DefinitionExists: (e, command) =>
     usage(

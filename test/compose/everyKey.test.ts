@@ -187,9 +187,7 @@ describe("every key of a compose file", () => {
         assert.deepStrictEqual(forgotten(text), [], text)
         // And what is not listed is there in the definition.
         const { items, text: definition } = good(text, { profiles: ["*"] })
-        const listed = new Set(
-          items.filter(({ outcome }) => outcome === "left_out").map(({ place }) => placeId(place))
-        )
+        const listed = new Set(items.filter(({ outcome }) => outcome === "left_out").map(({ place }) => placeId(place)))
         for (const { above, text: value } of partsOf(text).values) {
           const [found] = /mark\d+/.exec(value) ?? []
           if (found === undefined || above.some((place) => listed.has(place))) continue

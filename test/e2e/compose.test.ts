@@ -78,7 +78,7 @@ it.scopedLive("a compose file is imported and deployed, and means what it meant 
     assert.strictEqual(refused.code, 2)
     assert.match(
       refused.stderr,
-      /compose.yaml:18:13: services.my_api.environment.NAME: the variable NOBODY is not set: who/
+      /compose.yaml:19:13: services.my_api.environment.NAME: the variable NOBODY is not set: who/
     )
     assert.strictEqual(readFileSync(join(node.services, "shop.toml"), "utf8"), shown.stdout)
   })
