@@ -22,6 +22,8 @@ export interface Report {
   readonly steps: Set<string>
   /** Where every key stands that was gone into. */
   readonly visited: Set<string>
+  /** By place: variables that are not set, and so may be why something is wrong there. */
+  readonly unset: Map<string, ReadonlyArray<string>>
   /** By a path of the definition: what in the compose file led to it. */
   readonly origins: Map<string, Place>
   readonly visit: (entry: Entry) => void
@@ -45,7 +47,7 @@ export const makeReport = (): Report => {
   }
   const visited = new Set<string>()
   return {
-    ...{ problems, items, steps: new Set(), visited, origins: new Map() },
+    ...{ problems, items, steps: new Set(), visited, unset: new Map(), origins: new Map() },
     visit: ({ place }) => void visited.add(placeId(place)),
     wrong: (place, key, message) => void problems.push({ place, key, message }),
     leftOut: item("left_out"),

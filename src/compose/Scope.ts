@@ -1,7 +1,7 @@
 import type { ComponentSpec } from "../domain/Spec.ts"
+import type { Loader } from "./files.ts"
 import type { Folders } from "./folders.ts"
 import type { Lookup } from "./interpolate.ts"
-import type { Loader } from "./load.ts"
 import type { Entry, Node, Place } from "./Node.ts"
 import type { Report } from "./Report.ts"
 

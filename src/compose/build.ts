@@ -1,6 +1,6 @@
 import { basename, isAbsolute, join, relative } from "node:path/posix"
 import { parse } from "../domain/Image.ts"
-import { resolvePath } from "./load.ts"
+import { resolvePath } from "./files.ts"
 import type { Node } from "./Node.ts"
 import type { Project, Scope } from "./Scope.ts"
 import { type Handler, scalar, walk } from "./walk.ts"

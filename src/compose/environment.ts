@@ -1,4 +1,4 @@
-import { readEnvFile, resolvePath } from "./load.ts"
+import { readEnvFile, resolvePath } from "./files.ts"
 import { isNull, listOf, type Node } from "./Node.ts"
 import type { Scope } from "./Scope.ts"
 import { boolean, each, eachItem, expected, type Handler, scalar, walk } from "./walk.ts"

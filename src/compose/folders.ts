@@ -1,5 +1,5 @@
 import { isAbsolute, join, relative } from "node:path/posix"
-import { resolvePath } from "./load.ts"
+import { resolvePath } from "./files.ts"
 import type { Node } from "./Node.ts"
 
 export interface Folder {

@@ -4,14 +4,15 @@ import { parseDefinition } from "../domain/Definition.ts"
 import { definitionText } from "../domain/definitionText.ts"
 import type { Problem } from "../domain/Toml.ts"
 import { buildTable } from "./build.ts"
+import { type ReadFile, readEnvFile } from "./files.ts"
 import { makeFolders } from "./folders.ts"
 import type { Lookup } from "./interpolate.ts"
-import { loadFiles, type ReadFile, readEnvFile } from "./load.ts"
+import { loadFiles } from "./load.ts"
 import { topConfigs, topSecrets, topVolumes } from "./mounted.ts"
 import { childOf, type Entry, listOf, type MapNode, type Place } from "./Node.ts"
 import { componentNames, serviceName } from "./names.ts"
 import { topNetworks } from "./networks.ts"
-import { type Finding, type Item, makeReport, type Report } from "./Report.ts"
+import { type Finding, type Item, makeReport, placeId, type Report } from "./Report.ts"
 import type { Draft, Project } from "./Scope.ts"
 import { readService } from "./service.ts"
 import { each, walk } from "./walk.ts"
@@ -116,6 +117,7 @@ const convert = (input: Input, root: MapNode, lookup: Lookup, report: Report) =>
   ])
   const { chosen, inactive } = activeServices(report, services, active)
   if (chosen.length === 0) {
+    if (report.problems.length > 0) return undefined
     const known = [...new Set([...inactive.values()].flatMap(profilesOf))]
     return void report.wrong(
       services.place,
@@ -175,13 +177,22 @@ const convert = (input: Input, root: MapNode, lookup: Lookup, report: Report) =>
 }
 
 /** As they stand in the files, so that one can go through them there. */
-const inOrder = (items: ReadonlyArray<Item>): ReadonlyArray<Item> => {
+const inOrder = <A extends Finding>(items: ReadonlyArray<A>): ReadonlyArray<A> => {
   const files = [...new Set(items.map(({ place }) => place.file))]
   return [...items].sort(
     ({ place: a }, { place: b }) =>
       files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column
   )
 }
+
+const withUnset =
+  (report: Report) =>
+  (problem: Finding): Finding => {
+    const unset = (report.unset.get(placeId(problem.place)) ?? []).filter((name) => !problem.message.includes(name))
+    return unset.length === 0
+      ? problem
+      : { ...problem, message: `${problem.message}; not set: ${[...new Set(unset)].join(", ")}` }
+  }
 
 /** Compose takes such a file in by itself, unless files are named. */
 const besides = (report: Report, { files, read }: Input, start: Place) => {
@@ -210,7 +221,7 @@ export const importCompose = (input: Input): Either.Either<Imported, Problems> =
   const file = input.envFile ?? (folder === "." ? ".env" : `${folder}/.env`)
   const values = readEnvFile(loader, file, own, undefined, { required: input.envFile !== undefined })
   const lookup: Lookup = (name) => own(name) ?? values.get(name)
-  const failed = () => Either.left(report.problems as unknown as Problems)
+  const failed = () => Either.left(inOrder(report.problems).map(withUnset(report)) as unknown as Problems)
 
   besides(report, input, start)
   const root = loadFiles(

@@ -1,5 +1,5 @@
 import { isAbsolute } from "node:path/posix"
-import { resolvePath } from "./load.ts"
+import { resolvePath } from "./files.ts"
 import { childOf, isNull, listOf, type Node } from "./Node.ts"
 import type { Project, Scope } from "./Scope.ts"
 import { pushStep, quoted } from "./volumes.ts"

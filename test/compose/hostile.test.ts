@@ -38,6 +38,17 @@ describe("a compose file that is none", () => {
     assert.strictEqual(bad(text).length, 4)
   })
 
+  it("is told in the order of the file, with the variables that are not set", () => {
+    assert.deepStrictEqual(
+      bad("services:\n  web:\n    restart: x\n    image: 'a:${TAG}'\n    volumes: ['${DIR}:/x']"),
+      [
+        "shop/compose.yaml:3:14: services.web.restart: expected no, always, unless-stopped, on-failure or on-failure:N",
+        "shop/compose.yaml:5:15: services.web.volumes[0]: expected [source:]target[:ro]; not set: DIR"
+      ]
+    )
+    assert.match(first("services: { web: { image: 'a:${TAG}' } }"), /image reference .*; not set: TAG$/)
+  })
+
   it("with a key twice is refused, the first named", () => {
     assert.match(
       first("services:\n  web: { image: a }\n  db: { image: b }\n  web: { image: c }"),
@@ -102,7 +113,7 @@ describe("a compose file that means harm", () => {
   it("goes round in no circle", () => {
     assert.match(
       first(`services: { a: { ${image}, extends: b }, b: { ${image}, extends: a } }`),
-      /services.b.extends: a circle: a → b → a/
+      /services.a.extends: a circle: b → a → b/
     )
     assert.match(first(`services: { a: { ${image}, extends: a } }`), /a circle/)
     const files = {

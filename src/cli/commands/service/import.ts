@@ -9,6 +9,7 @@ import { asText } from "../../../reference/jsonSchema.ts"
 import { ComposeInvalid, DefinitionExists, UsageError } from "../../../services/CliError.ts"
 import { Definitions } from "../../../services/Definitions.ts"
 import { LocalFiles } from "../../../services/LocalFiles.ts"
+import { tame } from "../../ansi.ts"
 import { checked } from "../../definitions.ts"
 import { Globals } from "../../Globals.ts"
 import * as Json from "../../json.ts"
@@ -121,7 +122,7 @@ export const importFile = Command.make(
     yield* confirm(Json.Imported, document(file, null), () => [
       `wrote ${file}: ${components.length === 1 ? "component" : "components"} ${components.join(", ")}`,
       summary(items),
-      ...next.map((step) => `next: ${step}`)
+      ...next.map((step) => `next: ${tame(step)}`)
     ])
   })
 ).pipe(Command.withDescription("Make a definition of a compose file"))
