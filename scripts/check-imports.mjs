@@ -16,7 +16,8 @@ const mayUse = {
   agent: ["domain", "services", "programs", "grpc", "gen"],
   master: ["domain", "services", "programs", "grpc", "gen"],
   reference: ["domain"],
-  cli: ["domain", "services", "programs", "grpc", "gen", "reference"],
+  compose: ["domain"],
+  cli: ["domain", "services", "programs", "grpc", "gen", "reference", "compose"],
   mcias: ["domain"]
 }
 
@@ -24,9 +25,19 @@ const mayUse = {
 const mayUseTypesOf = { services: ["gen", "grpc"] }
 
 /** Packages of these folders; the others may use any. A service brings no driver, so its users load none. */
-const packages = { domain: ["effect", "smol-toml", "toml-eslint-parser"], services: ["effect"], programs: ["effect"] }
-// Of Node, domain uses pure functions only: hashing, equality, and the forms of addresses and paths.
-const builtins = { domain: ["node:crypto", "node:net", "node:path/posix", "node:util"], services: [], programs: [] }
+const packages = {
+  domain: ["effect", "smol-toml", "toml-eslint-parser"],
+  services: ["effect"],
+  programs: ["effect"],
+  compose: ["effect", "yaml"]
+}
+// Of Node, domain and compose use pure functions only: hashing, equality, and the forms of addresses and paths.
+const builtins = {
+  domain: ["node:crypto", "node:net", "node:path/posix", "node:util"],
+  services: [],
+  programs: [],
+  compose: ["node:path/posix"]
+}
 
 // The mains put everything together; main.ts is what they share.
 const isMain = (file) => /^programs\/(mcp[^/]*|main)\.ts$/.test(file)

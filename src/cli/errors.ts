@@ -20,6 +20,7 @@ export type CliFailure =
   | Cli.DefinitionsUnreadable
   | Cli.DefinitionNotSaved
   | Cli.DefinitionsInvalid
+  | Cli.ComposeInvalid
   | Cli.NoDefinition
   | Cli.DefinitionExists
   | Cli.EditorFailed
@@ -134,7 +135,19 @@ const by: { readonly [T in Tag]: By<T> } = {
       command.startsWith("service") ? "" : "; nothing was sent"
     }`
   }),
-  DefinitionExists: (e) => usage(e.message, `mcp service edit ${e.service}`),
+  ComposeInvalid: (e) => ({
+    exitCode: Exit.usage,
+    before: e.problems,
+    line: `${count(e.problems.length, "problem")} in ${e.file}; nothing was written`,
+    next: "correct it; docker compose config shows how compose itself reads it"
+  }),
+  DefinitionExists: (e, command) =>
+    usage(
+      e.message,
+      command === "service import"
+        ? "--force writes over it, --name gives another name, --dry-run only shows"
+        : `mcp service edit ${e.service}`
+    ),
   EditorFailed: (e) => failed(`${e.message}; the definition is as it was`, "set VISUAL or EDITOR to one that works"),
   EditNotSaved: (e) => ({
     exitCode: Exit.failed,
@@ -190,7 +203,9 @@ const by: { readonly [T in Tag]: By<T> } = {
       e.message,
       command === "ca init"
         ? "mcp ca issue uses the CA that is there; another one goes into a folder of its own: --dir DIR"
-        : "move it away, or write to another folder: --out DIR"
+        : command === "service import"
+          ? "--force writes over it"
+          : "move it away, or write to another folder: --out DIR"
     ),
   FileNotWritten: (e) => failed(e.message, `check the folder and the disk's space: ls -ld ${quoted(e.file)}; df -h`),
   FileMissing: (e) => failed(e.message, "make a CA with mcp ca init, or name the folder of yours with --dir"),

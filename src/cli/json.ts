@@ -353,6 +353,29 @@ export const Definitions = Schema.Struct({ dir: Schema.String, definitions: Sche
 export const Edited = Schema.Struct({ service: Schema.String, file: Schema.String, changed: Schema.Boolean })
 export const Created = Schema.Struct({ service: Schema.String, file: Schema.String })
 
+/** What `service import` made of a compose file, and all that became otherwise. */
+export const Imported = Schema.Struct({
+  service: Schema.String,
+  /** Null with `--dry-run`. */
+  file: MaybeText,
+  /** The text, with `--dry-run`. */
+  definition: MaybeText,
+  components: Schema.Array(Schema.String),
+  items: Schema.Array(
+    Schema.Struct({
+      file: Schema.String,
+      line: Schema.JsonNumber,
+      column: Schema.JsonNumber,
+      key: Schema.String,
+      /** `advice`: carried over as it is, but worth a look. */
+      outcome: Schema.Literal("left_out", "changed", "advice"),
+      message: Schema.String
+    })
+  ),
+  /** Commands that are still to be run, in this order. */
+  next_steps: Schema.Array(Schema.String)
+})
+
 export const LoggedIn = Schema.Struct({ account: Schema.String, expires_at: Schema.Date, token_path: Schema.String })
 
 export const CaMade = Schema.Struct({

@@ -31,6 +31,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   "service check": Json.Definitions,
   "service new": Json.Created,
   "service edit": Json.Edited,
+  "service import": Json.Imported,
   login: Json.LoggedIn,
   logout: Json.LoggedOut,
   whoami: Json.Account,

@@ -107,7 +107,8 @@ export const commands: ReadonlyArray<{
       ["service show <service>", "a service's definition"],
       ["service check [<service>...]", "what is wrong with definitions; all by default"],
       ["service new <service>", "write a definition to begin with"],
-      ["service edit <service>", "open a definition in $EDITOR and check it"]
+      ["service edit <service>", "open a definition in $EDITOR and check it"],
+      ["service import <file>...", "make a definition of a compose file"]
     ]
   },
   {

@@ -125,6 +125,17 @@ export class DefinitionsInvalid extends Schema.TaggedError<DefinitionsInvalid>()
   }
 }
 
+/** A compose file that nothing can be made of. */
+export class ComposeInvalid extends Schema.TaggedError<ComposeInvalid>()("ComposeInvalid", {
+  file: Schema.String,
+  /** One line each, with file, line and column. */
+  problems: Schema.NonEmptyArray(Schema.String)
+}) {
+  override get message() {
+    return this.problems.join("\n")
+  }
+}
+
 export class EditorFailed extends Schema.TaggedError<EditorFailed>()("EditorFailed", {
   editor: Schema.String,
   why: Schema.String

@@ -25,6 +25,7 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   DefinitionsUnreadable: [new Cli.DefinitionsUnreadable({ path: "/d", why: "permission denied" }), 2],
   DefinitionNotSaved: [new Cli.DefinitionNotSaved({ file: "/d/web.toml", why: "the disk is full" }), 1],
   DefinitionsInvalid: [new Cli.DefinitionsInvalid({ problems: ["/d/web.toml:1:1: x"], files: 1 }), 2],
+  ComposeInvalid: [new Cli.ComposeInvalid({ file: "compose.yaml", problems: ["compose.yaml:1:1: x"] }), 2],
   ConfigNotSaved: [new Cli.ConfigNotSaved({ path: "/c.toml", why: "the disk is full" }), 1],
   NodeExists: [new Cli.NodeExists({ node: "rift", configFile: "/c.toml" }), 2],
   DefinitionExists: [new Cli.DefinitionExists({ service: "web", file: "/d/web.toml" }), 2],

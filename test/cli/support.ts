@@ -10,6 +10,7 @@ import { Settings } from "../../src/cli/Settings.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
+import * as HostLocalFiles from "../../src/layers/HostLocalFiles.ts"
 import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
 import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
@@ -88,6 +89,8 @@ export interface World {
   readonly token?: string | undefined
   /** The text of the config file; its nodes are those of `agents` all the same. */
   readonly config?: string
+  /** The environment that compose files see. */
+  readonly env?: Readonly<Record<string, string>>
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
   readonly columns?: number
@@ -240,7 +243,9 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       colour: true,
       services: world.services ?? (() => services)
     }).pipe(
-      Effect.provide(Layer.mergeAll(screen, X509Authority.layer, HostKeyFiles.layer)),
+      Effect.provide(
+        Layer.mergeAll(screen, X509Authority.layer, HostKeyFiles.layer, HostLocalFiles.layer(world.env ?? {}))
+      ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit
     )
