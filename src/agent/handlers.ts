@@ -23,6 +23,8 @@ import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { execCall } from "./handlers/exec.ts"
+import { statsCall } from "./handlers/stats.ts"
 
 const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
   if (wire === undefined) {
@@ -232,8 +234,8 @@ export const agentService = service(
     watchEvents: () => Stream.fail(pending),
     explain: () => pending,
     silenceTarget: () => pending,
-    exec: () => Stream.fail(pending),
-    stats: () => Stream.fail(pending),
+    exec: execCall,
+    stats: statsCall,
     exportSpec: () => pending,
     logs: (request) =>
       Stream.unwrap(

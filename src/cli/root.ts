@@ -2,6 +2,7 @@ import { Command, type CommandDescriptor } from "@effect/cli"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
+import { exec } from "./commands/exec.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
@@ -13,6 +14,7 @@ import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
 import { rollback } from "./commands/rollback.ts"
 import { service } from "./commands/service.ts"
+import { stats } from "./commands/stats.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
@@ -35,6 +37,8 @@ export const root = Command.make("mcp").pipe(
     status,
     logs,
     events,
+    stats,
+    exec,
     service,
     node,
     ca
@@ -55,6 +59,9 @@ export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescripto
 export const bare = Command.make("mcp").pipe(Command.withSubcommands([ca]))
 export const needNoConfig: ReadonlySet<string> = new Set(["ca"])
 
+/** The commands for which what follows `--` is meant. */
+export const takesRest: ReadonlySet<string> = new Set(["exec"])
+
 /** Command words by group, in the order of the help: what a line may start with. */
 export const commands: ReadonlyArray<{
   readonly title: string
@@ -69,6 +76,7 @@ export const commands: ReadonlyArray<{
       ["stop <target>...", "stop services or single components"],
       ["start <target>...", "start them again"],
       ["restart <target>...", "stop and start"],
+      ["exec <target> -- CMD...", "run a command in a container"],
       ["undeploy <service>", "remove a service's containers; its data stays"]
     ]
   },
@@ -81,6 +89,7 @@ export const commands: ReadonlyArray<{
       ["list", "services and components in the registries"],
       ["events [<target>]", "what became otherwise, and by whom"],
       ["logs <target>...", "what components write; -f goes on"],
+      ["stats [<target>...]", "CPU, memory, network and block I/O of what runs"],
       ["node list", "the nodes and how they are"]
     ]
   },
