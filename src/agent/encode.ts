@@ -18,7 +18,8 @@ import {
   ObservedState,
   type RollbackTargetSchema,
   type ServiceInfoSchema,
-  type ServiceStatusSchema
+  type ServiceStatusSchema,
+  type StatsResponseSchema
 } from "../gen/mcp/v1/mcp_pb.ts"
 import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
 import type { PastDeployment } from "../programs/history.ts"
@@ -26,6 +27,7 @@ import type { Outcome } from "../programs/lifecycle.ts"
 import type { NodeStatus } from "../programs/nodeStatus.ts"
 import type { Live, Status } from "../programs/report.ts"
 import type { RollbackTarget } from "../programs/rollback.ts"
+import type { Look } from "../programs/stats.ts"
 import type { LogLine } from "../services/ContainerRuntime.ts"
 import type { DeploymentRow, EventRow } from "../services/Registry.ts"
 
@@ -217,4 +219,29 @@ export const rollbackTarget = (target: RollbackTarget): MessageInitShape<typeof 
   deployment: target.deployment,
   onlyImages: target.onlyImages,
   images: target.images.map((change) => ({ ...change }))
+})
+
+const bytes = (count: number) => BigInt(Math.round(count))
+
+export const stats = ({ at, components }: Look): MessageInitShape<typeof StatsResponseSchema> => ({
+  at: timestampFromMs(at),
+  components: components.map(({ cpuPercent, live, use }) => ({
+    service: live.service,
+    component: live.component,
+    desired: desiredStates[live.desired],
+    observed: observedStates[live.observed],
+    ...(use === undefined
+      ? {}
+      : {
+          containerId: use.containerId,
+          cpuPercent,
+          memoryBytes: bytes(use.memoryBytes),
+          memoryLimitBytes: bytes(use.memoryLimitBytes),
+          networkInBytes: bytes(use.networkInBytes),
+          networkOutBytes: bytes(use.networkOutBytes),
+          blockInBytes: bytes(use.blockInBytes),
+          blockOutBytes: bytes(use.blockOutBytes),
+          pids: use.pids
+        })
+  }))
 })

@@ -12,6 +12,10 @@ const codes: Record<ProgramError["_tag"], Code> = {
   DiskLow: Code.FAILED_PRECONDITION,
   PortInUse: Code.FAILED_PRECONDITION,
   RuntimeRefused: Code.FAILED_PRECONDITION,
+  CommandNotRun: Code.FAILED_PRECONDITION,
+  CommandCutOff: Code.ABORTED,
+  ComponentAmbiguous: Code.INVALID_ARGUMENT,
+  ComponentNotRunning: Code.FAILED_PRECONDITION,
   RegistryUnavailable: Code.UNAVAILABLE,
   FolderRefused: Code.INVALID_ARGUMENT,
   SpecInvalid: Code.INVALID_ARGUMENT,
@@ -48,6 +52,7 @@ export const toRpcError = (error: ProgramError): RpcError => {
     nextStep,
     ...optional("service", error),
     ...optional("component", error),
+    ...(error._tag === "CommandNotRun" ? { info: { exit_code: String(error.exitCode) } } : {}),
     ...(error._tag === "SpecInvalid" ? { violations: error.violations } : {}),
     ...(error._tag === "PreflightFailed"
       ? {

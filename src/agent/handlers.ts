@@ -20,6 +20,8 @@ import { Background } from "./Background.ts"
 import { authorize, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { execCall } from "./handlers/exec.ts"
+import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
 import { watching } from "./handlers/watching.ts"
 import { telling } from "./telling.ts"
@@ -177,8 +179,8 @@ export const agentService = service(
     purgeComponents,
     explain: () => pending,
     ...watching,
-    exec: () => Stream.fail(pending),
-    stats: () => Stream.fail(pending),
+    exec: execCall,
+    stats: statsCall,
     exportSpec: () => pending,
     logs: (request) =>
       Stream.unwrap(

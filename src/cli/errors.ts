@@ -106,8 +106,12 @@ export const nextStepOf = (error: RpcError): string | undefined => {
 const subject = (e: RpcError) =>
   e.service === undefined ? "" : ` ${e.service}${e.component === undefined ? "" : `/${e.component}`}`
 
+/** What a shell answers for a command that it cannot run. */
+const commandExit = (e: RpcError) =>
+  e.reason === "COMMAND_NOT_RUN" ? Number(e.info?.exit_code) || undefined : undefined
+
 const rpc: By<"RpcError"> = (e, command) => ({
-  exitCode: rpcExit(e.code),
+  exitCode: commandExit(e) ?? rpcExit(e.code),
   line: `${command}${subject(e)} failed${e.node === undefined ? "" : ` on ${e.node}`}: ${tame(e.detail)}`,
   below: (e.violations ?? []).map((v) => `${tame(v.field)}: ${tame(v.description)}`),
   next: nextStepOf(e)

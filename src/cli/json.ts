@@ -393,3 +393,24 @@ export const CaIssued = Schema.Struct({
   ca_cert: Schema.String,
   expires_at: Schema.Date
 })
+
+export const Used = Schema.Struct({
+  service: Schema.String,
+  component: Schema.String,
+  node: Schema.String,
+  desired: DesiredState,
+  state: ObservedState,
+  container_id: MaybeText,
+  /** Of one core. This and what follows is null where the component does not run. */
+  cpu_percent: MaybeNumber,
+  memory_bytes: MaybeNumber,
+  /** The memory of the whole node where the definition sets none. */
+  memory_limit_bytes: MaybeNumber,
+  network_in_bytes: MaybeNumber,
+  network_out_bytes: MaybeNumber,
+  block_in_bytes: MaybeNumber,
+  block_out_bytes: MaybeNumber,
+  pids: MaybeNumber
+})
+export type Used = typeof Used.Type
+export const Stats = Schema.Struct({ components: Schema.Array(Used), unreachable_nodes })

@@ -23,6 +23,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   events: Json.Events,
   "events --follow": Json.Event,
   logs: Json.LogLine,
+  stats: Json.Stats,
   "node list": Json.Nodes,
   "node add": Json.NodeAdded,
   "node remove": Json.NodeRemoved,
@@ -38,3 +39,6 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   "ca init": Json.CaMade,
   "ca issue": Json.CaIssued
 }
+
+/** The commands whose output is another program's own. */
+export const withoutJson: ReadonlySet<string> = new Set(["exec"])

@@ -33,7 +33,9 @@ const commandsPage = () => {
                 options.map(([name, text]) => [`\`${name}\``, text])
               )
             ]),
-        `\`--json\`: ${printed.map((name) => `[${name}](../../${outputFile(name)})`).join(", ")}.`
+        ...(printed.length === 0
+          ? []
+          : [`\`--json\`: ${printed.map((name) => `[${name}](../../${outputFile(name)})`).join(", ")}.`])
       ]
     })
   ])

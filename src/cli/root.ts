@@ -2,6 +2,7 @@ import { Command, type CommandDescriptor } from "@effect/cli"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
+import { exec } from "./commands/exec.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
@@ -15,6 +16,7 @@ import { purge } from "./commands/purge.ts"
 import { rollback } from "./commands/rollback.ts"
 import { service } from "./commands/service.ts"
 import { silence } from "./commands/silence.ts"
+import { stats } from "./commands/stats.ts"
 import { status } from "./commands/status.ts"
 import { sync } from "./commands/sync.ts"
 import { undeploy } from "./commands/undeploy.ts"
@@ -41,6 +43,8 @@ export const root = Command.make("mcp").pipe(
     logs,
     events,
     silence,
+    stats,
+    exec,
     service,
     node,
     ca
@@ -61,6 +65,9 @@ export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescripto
 export const bare = Command.make("mcp").pipe(Command.withSubcommands([ca]))
 export const needNoConfig: ReadonlySet<string> = new Set(["ca"])
 
+/** The commands for which what follows `--` is meant. */
+export const takesRest: ReadonlySet<string> = new Set(["exec"])
+
 /** Command words by group, in the order of the help: what a line may start with. */
 export const commands: ReadonlyArray<{
   readonly title: string
@@ -77,7 +84,9 @@ export const commands: ReadonlyArray<{
       ["restart <target>...", "stop and start"],
       ["undeploy <service>", "remove a service's containers; its data stays"],
       ["sync", "bring all nodes to the definitions"],
-      ["purge [<target>]", "drop registry entries that are gone and unwanted"]
+      ["purge [<target>]", "drop registry entries that are gone and unwanted"][
+        ("exec <target> -- CMD...", "run a command in a container")
+      ]
     ]
   },
   {
@@ -90,6 +99,7 @@ export const commands: ReadonlyArray<{
       ["events [<target>]", "what became otherwise, and by whom"],
       ["silence <target> --for 1h", "a maintenance window: no alerts"],
       ["logs <target>...", "what components write; -f goes on"],
+      ["stats [<target>...]", "CPU, memory, network and block I/O of what runs"],
       ["node list", "the nodes and how they are"]
     ]
   },

@@ -4,6 +4,7 @@ import {
   Action,
   type ComponentInfo,
   type ComponentPlan,
+  type ComponentStats,
   type DeploymentInfo,
   DesiredState,
   type Event,
@@ -236,3 +237,23 @@ export const stateCell = (
         : state,
   style: more.desired === "stopped" && !up(state) ? "dim" : styles[state]
 })
+
+export const used = (c: ComponentStats, node: string): Json.Used => {
+  const number = (value: bigint | number) => (c.containerId === "" ? null : Number(value))
+  return {
+    service: c.service,
+    component: c.component,
+    node,
+    desired: desired(c.desired),
+    state: observed(c.observed),
+    container_id: text(c.containerId),
+    cpu_percent: number(Math.round(c.cpuPercent * 100) / 100),
+    memory_bytes: number(c.memoryBytes),
+    memory_limit_bytes: number(c.memoryLimitBytes),
+    network_in_bytes: number(c.networkInBytes),
+    network_out_bytes: number(c.networkOutBytes),
+    block_in_bytes: number(c.blockInBytes),
+    block_out_bytes: number(c.blockOutBytes),
+    pids: number(c.pids)
+  }
+}

@@ -13,7 +13,7 @@ import { globalNames, type Normalised, normalise } from "./argv.ts"
 import { type CliFailure, Exit as Code, type Report, report } from "./errors.ts"
 import { defaults, type GlobalOptions, Globals } from "./Globals.ts"
 import { commandHelp, groupHelp, rootHelp } from "./help.ts"
-import { bare, needNoConfig, paths, root } from "./root.ts"
+import { bare, needNoConfig, paths, root, takesRest } from "./root.ts"
 import { BrokenPipe, Screen } from "./Screen.ts"
 import type { Settings } from "./Settings.ts"
 import { Several } from "./several.ts"
@@ -113,7 +113,7 @@ const execute = <R>({ args, builtIn, globals }: Normalised, options: RunOptions<
     if (builtIn === "help") {
       return yield* screen.out(commandHelp(command, painter(globals.colour && screen.outIsTty)))
     }
-    if (globals.rest !== undefined) {
+    if (globals.rest !== undefined && !takesRest.has(first)) {
       return yield* usage(`mcp ${command.join(" ")} takes nothing after --`, `mcp ${command.join(" ")} --help`)
     }
     const about = { name: "mcp", version: options.version, executable: "mcp" }

@@ -9,6 +9,7 @@ import {
 } from "../services/ContainerRuntime.ts"
 import * as E from "../services/RuntimeError.ts"
 import { FakeRuntimeControl, type Operation } from "./FakeRuntimeControl.ts"
+import { fakeAttach } from "./fakeAttach.ts"
 import { fakeImages } from "./fakeImages.ts"
 
 export * from "./FakeRuntimeControl.ts"
@@ -202,6 +203,28 @@ const make = Effect.gen(function* () {
           return yield* new E.RuntimeRefused({ operation: "exec", subject: name, why })
         }
         return behaviourOf(entry).exec?.(argv) ?? { exitCode: 0, output: "" }
+      }),
+    attach: (name, command) =>
+      Effect.gen(function* () {
+        yield* gate("attach", name)
+        const entry = yield* find(name)
+        if (entry.container.state !== "running") {
+          const why = "can only create exec sessions on running containers: container state improper"
+          return yield* new E.RuntimeRefused({ operation: "exec", subject: name, why })
+        }
+        return yield* fakeAttach(behaviourOf(entry), command, Deferred.await(entry.ended))
+      }),
+    stats: (ids) =>
+      Effect.gen(function* () {
+        yield* gate("stats", "")
+        const atNanos = (yield* Clock.currentTimeMillis) * 1e6
+        return [...entries.values()]
+          .filter(({ container }) => container.state === "running" && ids.includes(container.id))
+          .map((entry) => ({
+            ...{ containerId: entry.container.id, cpuNanos: 0, atNanos, memoryBytes: 0, memoryLimitBytes: 0, pids: 1 },
+            ...{ networkInBytes: 0, networkOutBytes: 0, blockInBytes: 0, blockOutBytes: 0 },
+            ...behaviourOf(entry).uses?.(atNanos)
+          }))
       }),
     logs: (name, options) =>
       Stream.unwrapScoped(

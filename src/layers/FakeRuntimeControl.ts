@@ -1,6 +1,14 @@
 import { Context, type Effect } from "effect"
-import type { Container, ContainerRuntime, ExecResult, LogLine, NewContainer } from "../services/ContainerRuntime.ts"
+import type {
+  Container,
+  ContainerRuntime,
+  ContainerUse,
+  ExecResult,
+  LogLine,
+  NewContainer
+} from "../services/ContainerRuntime.ts"
 import type { PortInUse, RuntimeError, RuntimeRefused } from "../services/RuntimeError.ts"
+import type { FakeCommand } from "./fakeAttach.ts"
 
 /** How a container of an image behaves once it is started; without one it runs until it is stopped. */
 export interface Behaviour {
@@ -9,6 +17,10 @@ export interface Behaviour {
   /** Written at the start, to stdout where nothing else is said. */
   readonly logs?: ReadonlyArray<string | Pick<LogLine, "stream" | "line">>
   readonly exec?: (argv: ReadonlyArray<string>) => ExecResult
+  /** A command with its input and output attached, until its exit code. Without it, what `exec` says. */
+  readonly attach?: FakeCommand
+  /** What it uses; nothing where nothing is said. */
+  readonly uses?: (atNanos: number) => Partial<ContainerUse>
 }
 
 /** A program may look at how it was called. */

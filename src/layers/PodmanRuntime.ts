@@ -60,6 +60,8 @@ const make = (api: Api.Api): ContainerRuntime["Type"] => {
     rename: Effect.fn("PodmanRuntime.rename")(containers.rename),
     wait: Effect.fn("PodmanRuntime.wait")(containers.wait),
     exec: Effect.fn("PodmanRuntime.exec")(containers.exec),
+    attach: Effect.fn("PodmanRuntime.attach")(containers.attach),
+    stats: Effect.fn("PodmanRuntime.stats")(containers.stats),
     logs: (container, options) => Stream.withSpan(containers.logs(container, options), "PodmanRuntime.logs"),
     events: Events.make(api),
     image: Effect.fn("PodmanRuntime.image")(images.image),

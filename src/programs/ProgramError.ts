@@ -37,6 +37,27 @@ export class ComponentNotFound extends Schema.TaggedError<ComponentNotFound>()("
   }
 }
 
+/** A service has several components, and the caller named none. */
+export class ComponentAmbiguous extends Schema.TaggedError<ComponentAmbiguous>()("ComponentAmbiguous", {
+  service: Schema.String,
+  known: Schema.NonEmptyArray(Schema.String)
+}) {
+  override get message() {
+    return `service ${this.service} has several components: ${this.known.join(", ")}`
+  }
+}
+
+export class ComponentNotRunning extends Schema.TaggedError<ComponentNotRunning>()("ComponentNotRunning", {
+  service: Schema.String,
+  component: Schema.String,
+  /** `stopped` is what was asked for. */
+  state: Schema.Literal("stopped", "exited", "removed", "paused")
+}) {
+  override get message() {
+    return `its container does not run: it is ${this.state}`
+  }
+}
+
 export class ServiceBusy extends Schema.TaggedError<ServiceBusy>()("ServiceBusy", {
   service: Schema.String,
   holder: Schema.String,

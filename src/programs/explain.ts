@@ -14,6 +14,8 @@ export type ProgramError =
   | P.SpecInvalid
   | P.ServiceNotFound
   | P.ComponentNotFound
+  | P.ComponentAmbiguous
+  | P.ComponentNotRunning
   | P.ServiceBusy
   | P.NameTaken
   | P.NotCarriedOut
@@ -76,6 +78,11 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "RUNTIME_REFUSED",
     nextStep: "correct what podman names in the definition, check it with mcp plan, and deploy again"
   }),
+  CommandNotRun: () => ({
+    reason: "COMMAND_NOT_RUN",
+    nextStep: "check its name and path: only what the container's image has can be run in it"
+  }),
+  CommandCutOff: () => ({ reason: "COMMAND_CUT_OFF", nextStep: "see what became of the container: mcp events" }),
   RegistryUnavailable: () => ({
     reason: "REGISTRY_UNAVAILABLE",
     nextStep: "check on the node that the database's disk has space and is writable"
@@ -86,6 +93,17 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   ComponentNotFound: (e) => ({
     reason: "COMPONENT_NOT_FOUND",
     nextStep: `mcp status ${e.service} shows its components`
+  }),
+  ComponentAmbiguous: (e) => ({
+    reason: "COMPONENT_AMBIGUOUS",
+    nextStep: `say which: ${e.service}/${e.known[0]}`
+  }),
+  ComponentNotRunning: (e) => ({
+    reason: "NOT_RUNNING",
+    nextStep:
+      e.state === "stopped"
+        ? `mcp start ${e.service}/${e.component}`
+        : `mcp logs ${e.service}/${e.component} shows its last lines, mcp status ${e.service} what is to come`
   }),
   ServiceBusy: () => ({
     reason: "SERVICE_BUSY",

@@ -6,6 +6,7 @@ import { Cause, Context, Effect, Exit, Layer, Logger, LogLevel } from "effect"
 import type { GlobalOptions } from "../cli/Globals.ts"
 import { configPath, readConfig } from "../cli/loadConfig.ts"
 import * as NodeScreen from "../cli/NodeScreen.ts"
+import * as NodeStdio from "../cli/NodeStdio.ts"
 import { runCli } from "../cli/run.ts"
 import { Settings } from "../cli/Settings.ts"
 import type { CliConfig } from "../domain/CliConfig.ts"
@@ -75,7 +76,9 @@ const colour = !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
 runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
   Effect.provide(Layer.mergeAll(lazyAuthority, HostKeyFiles.layer, HostLocalFiles.layer(process.env))),
-  Effect.provide(Layer.mergeAll(NodeScreen.layer, NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
+  Effect.provide(
+    Layer.mergeAll(NodeScreen.layer, NodeStdio.layer, NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)
+  ),
   Effect.provide(
     Layer.merge(
       Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),

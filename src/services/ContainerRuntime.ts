@@ -1,4 +1,4 @@
-import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"
 import type * as E from "./RuntimeError.ts"
 
 export const RuntimeState = Schema.Literal("created", "running", "paused", "stopping", "exited", "removing", "unknown")
@@ -78,6 +78,54 @@ export interface ExecResult {
   readonly output: string
 }
 
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** A command to run in a container with its input and output attached. */
+export interface AttachedCommand {
+  readonly argv: ReadonlyArray<string>
+  /** `K=V`. */
+  readonly env: ReadonlyArray<string>
+  /** With a terminal, stdout and stderr are one. */
+  readonly terminal: TerminalSize | undefined
+  /** Whether input follows. */
+  readonly stdin: boolean
+}
+
+export type AttachedOutput =
+  | { readonly _tag: "Bytes"; readonly stream: "stdout" | "stderr"; readonly bytes: Uint8Array }
+  /** The last one. `cut`: the end of the output may be missing, since the command did not read all of its input. */
+  | { readonly _tag: "Exit"; readonly exitCode: number; readonly cut: boolean }
+
+/** A command that runs. */
+export interface Attached {
+  /** What is not read of it holds the command up. */
+  readonly output: Stream.Stream<AttachedOutput, E.CommandNotRun | E.CommandCutOff | Unavailable>
+  /** Waits while the command reads slower; does nothing once it has ended. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void>
+  readonly closeInput: Effect.Effect<void>
+  /** Does nothing without a terminal. */
+  readonly resize: (size: TerminalSize) => Effect.Effect<void>
+}
+
+/** What a container has used so far, and uses now. */
+export interface ContainerUse {
+  readonly containerId: string
+  /** Of all cores, since it was started; `atNanos` is when, on a clock of the runtime's own. */
+  readonly cpuNanos: number
+  readonly atNanos: number
+  readonly memoryBytes: number
+  /** The memory of the whole node where none is set. */
+  readonly memoryLimitBytes: number
+  readonly networkInBytes: number
+  readonly networkOutBytes: number
+  readonly blockInBytes: number
+  readonly blockOutBytes: number
+  readonly pids: number
+}
+
 type Unavailable = E.RuntimeUnavailable
 
 /** The containers, images and networks of one node. Ordinary calls are bounded in time by the layer. */
@@ -114,6 +162,13 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
       container: string,
       argv: ReadonlyArray<string>
     ) => Effect.Effect<ExecResult, E.ContainerNotFound | E.RuntimeRefused | Unavailable>
+    /** Runs a command until it ends. One that still runs when the scope closes is hung up on, and soon killed. */
+    readonly attach: (
+      container: string,
+      command: AttachedCommand
+    ) => Effect.Effect<Attached, E.ContainerNotFound | E.RuntimeRefused | Unavailable, Scope.Scope>
+    /** Of those that run, by id; others are left out. */
+    readonly stats: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<ContainerUse>, Unavailable>
     readonly logs: (container: string, options: LogOptions) => Stream.Stream<LogLine, E.ContainerNotFound | Unavailable>
     /** From the moment in which the stream is started, so list after that; fails when the connection is lost. */
     readonly events: Stream.Stream<RuntimeEvent, Unavailable>

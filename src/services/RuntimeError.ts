@@ -73,6 +73,25 @@ export class RuntimeRefused extends Schema.TaggedError<RuntimeRefused>()("Runtim
   }
 }
 
+/** A command that a shell would answer with 126 or 127. */
+export class CommandNotRun extends Schema.TaggedError<CommandNotRun>()("CommandNotRun", {
+  exitCode: Schema.Number,
+  why: Schema.String
+}) {
+  override get message() {
+    return this.why
+  }
+}
+
+/** A command of which nobody knows how it ended. */
+export class CommandCutOff extends Schema.TaggedError<CommandCutOff>()("CommandCutOff", {
+  why: Schema.String
+}) {
+  override get message() {
+    return `the command was cut off: ${this.why}`
+  }
+}
+
 export type RuntimeError =
   | RuntimeUnavailable
   | ContainerNotFound
@@ -82,3 +101,5 @@ export type RuntimeError =
   | DiskFull
   | PortInUse
   | RuntimeRefused
+  | CommandNotRun
+  | CommandCutOff

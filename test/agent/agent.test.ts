@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { MessageInitShape } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Fiber, HashMap, Layer, Logger, Ref, Schedule, Stream } from "effect"
 import { AgentState } from "../../src/agent/AgentState.ts"
 import { Background } from "../../src/agent/Background.ts"
 import { listen } from "../../src/agent/serve.ts"
 import type { Policy } from "../../src/domain/Authorization.ts"
-import { McpAgentService, type SyncDesiredStateResponse } from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { type ExecRequestSchema, McpAgentService, type SyncDesiredStateResponse } from "../../src/gen/mcp/v1/mcp_pb.ts"
 import * as GrpcClient from "../../src/grpc/client.ts"
 import { toProto } from "../../src/grpc/spec.ts"
 import { codeName } from "../../src/grpc/status.ts"
@@ -277,6 +278,65 @@ describe("deploying over the wire", () => {
         [codeName(error.code), error.reason, error.service, error.message],
         ["NOT_FOUND", "SERVICE_NOT_FOUND", "shpo", "no service named shpo on this node; did you mean shop?"]
       )
+    })
+  )
+
+  it.scopedLive("a command is run for who may deploy, and what it is never gets into the audit line", () =>
+    Effect.gen(function* () {
+      const readers = [{ principals: ["account:ci"], verbs: ["read"], services: ["*"] }] as const
+      const { as, audit, control, lines } = yield* agent({
+        serviceAccounts: undefined,
+        rules: [...readers, { principals: ["role:user"], verbs: ["read", "deploy"], services: ["*"] }]
+      })
+      const ended = yield* Deferred.make<void>()
+      yield* control.program("localhost/web:1", {
+        attach: ({ argv, input, write }) =>
+          argv[0] === "wait"
+            ? Effect.onInterrupt(Effect.zipRight(write("stdout", "here"), Effect.never), () =>
+                Deferred.succeed(ended, undefined)
+              )
+            : Effect.as(
+                Stream.runForEach(input, (bytes) => write("stderr", bytes)),
+                3
+              )
+      })
+      const ada = yield* as("ada-token")
+      yield* Stream.runDrain(ada.deploy({ ...quick, spec: spec("1") }))
+      const start = {
+        case: "start" as const,
+        value: { service: "shop", component: "web", argv: ["sh", "s3cret"], stdin: true }
+      }
+      const input = [
+        { case: "stdin" as const, value: Buffer.from("typed") },
+        { case: "closeStdin" as const, value: true }
+      ]
+      const asked = Stream.fromIterable([start, ...input].map((message) => ({ message })))
+      const answers = yield* Stream.runCollect(ada.exec(asked))
+      assert.deepStrictEqual(
+        Chunk.toReadonlyArray(answers).map(({ message }) => message.case),
+        ["started", "stderr", "exitCode"]
+      )
+      const denied = yield* Effect.flip(Stream.runDrain((yield* as("ci-token")).exec(asked)))
+      assert.strictEqual(codeName(denied.code), "PERMISSION_DENIED")
+      const refused = (message: MessageInitShape<typeof ExecRequestSchema>["message"]) =>
+        Effect.map(
+          Effect.flip(Stream.runDrain(ada.exec(Stream.make(message === undefined ? {} : { message })))),
+          (error) => [codeName(error.code), error.reason]
+        )
+      const first = (change: object) => refused({ case: "start", value: { ...start.value, ...change } })
+      assert.deepStrictEqual(yield* refused(input[0]), ["INVALID_ARGUMENT", "START_MISSING"])
+      assert.deepStrictEqual(yield* first({ argv: [] }), ["INVALID_ARGUMENT", "COMMAND_MISSING"])
+      assert.deepStrictEqual(yield* first({ env: ["=s3cret"] }), ["INVALID_ARGUMENT", "ENV_MALFORMED"])
+      // A caller that goes away ends it.
+      const waiting = { case: "start" as const, value: { ...start.value, argv: ["wait", "s3cret"] } }
+      yield* ada.exec(Stream.make({ message: waiting })).pipe(
+        Stream.takeUntil(({ message }) => message.case === "stdout"),
+        Stream.runDrain
+      )
+      yield* Effect.timeout(Deferred.await(ended), "10 seconds")
+      const found = (yield* audit).filter(({ method }) => String(method).endsWith("/Exec"))
+      assert.deepInclude(found[0], { caller: "ada", service: "shop", component: "web", code: "OK" })
+      assert.notInclude(JSON.stringify(yield* Ref.get(lines)), "s3cret")
     })
   )
 })

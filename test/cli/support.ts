@@ -7,6 +7,7 @@ import { Effect, Exit, Layer, Option, Redacted, Stream, TestClock } from "effect
 import { type RunOptions, runCli } from "../../src/cli/run.ts"
 import { Screen } from "../../src/cli/Screen.ts"
 import { Settings } from "../../src/cli/Settings.ts"
+import { Stdio } from "../../src/cli/Stdio.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
@@ -93,6 +94,12 @@ export interface World {
   readonly env?: Readonly<Record<string, string>>
   readonly tty?: boolean
   readonly answers?: ReadonlyArray<string>
+  /** What comes in at the command's own input, or what is typed. */
+  readonly stdin?: string
+  /** Whether the input is a terminal; as `tty` where nothing is said. */
+  readonly stdinIsTty?: boolean
+  /** Sizes that the terminal takes one after the other. */
+  readonly sizes?: ReadonlyArray<{ readonly columns: number; readonly rows: number }>
   readonly columns?: number
   /** What the editor does to the text, one a time that it is opened. */
   readonly edits?: ReadonlyArray<((text: string) => string) | EditorFailed>
@@ -109,6 +116,8 @@ export interface Ran {
   readonly token: string | undefined
   readonly config: string
   readonly questions: ReadonlyArray<string>
+  /** How the terminal's keys were taken and given back. */
+  readonly keys: ReadonlyArray<"raw" | "restored">
 }
 
 export const DIR = "/defs"
@@ -133,6 +142,8 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
     const files = given instanceof Map ? given : new Map(Object.entries(given))
     const answers = [...(world.answers ?? [])]
     const questions: Array<string> = []
+    const keys: Array<"raw" | "restored"> = []
+    const sizes = [...(world.sizes ?? [])]
     const edits = [...(world.edits ?? [])]
     let token = "token" in world ? world.token : "t0ken"
     let config = world.config ?? ""
@@ -230,12 +241,26 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       outIsTty: world.tty ?? false,
       errIsTty: world.tty ?? false,
       canAsk: world.tty ?? false,
-      size: Effect.succeed({ columns: world.columns ?? 120, rows: 24 }),
+      size: Effect.sync(() => sizes.shift() ?? { columns: world.columns ?? 120, rows: 24 }),
       ask: (question) =>
         Effect.sync(() => {
           questions.push(question)
           return answers.shift() ?? ""
         })
+    })
+    const stdio = Layer.succeed(Stdio, {
+      inIsTty: world.stdinIsTty ?? world.tty ?? false,
+      input: world.stdin === undefined ? Stream.empty : Stream.succeed(Buffer.from(world.stdin)),
+      write: (stream, bytes) =>
+        Effect.sync(() => {
+          if (stream === "stdout") out += Buffer.from(bytes).toString()
+          else err += Buffer.from(bytes).toString()
+        }),
+      raw: Effect.acquireRelease(
+        Effect.sync(() => void keys.push("raw")),
+        () => Effect.sync(() => void keys.push("restored"))
+      ),
+      resized: Stream.suspend(() => Stream.fromIterable(sizes.map(() => undefined)))
     })
     const exit = yield* runCli(argv, {
       version: "1.2.3",
@@ -244,7 +269,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       services: world.services ?? (() => services)
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(screen, X509Authority.layer, HostKeyFiles.layer, HostLocalFiles.layer(world.env ?? {}))
+        Layer.mergeAll(screen, stdio, X509Authority.layer, HostKeyFiles.layer, HostLocalFiles.layer(world.env ?? {}))
       ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit
@@ -259,7 +284,8 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       files,
       token,
       config,
-      questions
+      questions,
+      keys
     }
   })
 

@@ -2,8 +2,8 @@ import { assert, it, layer } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import { ContainerRuntime, type NewContainer } from "../../src/services/ContainerRuntime.ts"
-import { RuntimeRefused } from "../../src/services/RuntimeError.ts"
-import { absent, ends, prints, runtimeContract } from "./runtimeContract.ts"
+import { CommandNotRun, RuntimeRefused } from "../../src/services/RuntimeError.ts"
+import { absent, ends, prints, runtimeContract, stays } from "./runtimeContract.ts"
 
 const image = "localhost/mcp-test/busybox:1"
 const is = (one: ReadonlyArray<string>, other: ReadonlyArray<string>) => one.join(" ") === other.join(" ")
@@ -21,6 +21,21 @@ const busybox: FakeRuntime.Program = ({ cmd, containerName }) => ({
       why: "there is no command /bin/absent in the container"
     })
   }),
+  attach: ({ argv, input, write }) =>
+    Effect.gen(function* () {
+      if (is(argv, absent)) {
+        const why = "there is no command /bin/absent in the container"
+        return yield* new CommandNotRun({ exitCode: 127, why })
+      }
+      if (is(argv, stays)) return yield* Effect.never
+      let first = true
+      yield* Stream.runForEach(input, (bytes) => {
+        const both = first ? write("stderr", bytes) : Effect.void
+        first = false
+        return Effect.zipRight(both, write("stdout", bytes))
+      })
+      return 5
+    }),
   exec: (argv) => (is(argv, prints) ? { exitCode: 3, output: "out\n" } : { exitCode: 0, output: "" })
 })
 

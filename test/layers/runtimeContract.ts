@@ -1,7 +1,13 @@
 import { createServer } from "node:net"
 import { assert, type Vitest } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
-import { ContainerRuntime, type NewContainer, type RuntimeEvent } from "../../src/services/ContainerRuntime.ts"
+import { Chunk, Deferred, Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
+import {
+  type AttachedCommand,
+  type AttachedOutput,
+  ContainerRuntime,
+  type NewContainer,
+  type RuntimeEvent
+} from "../../src/services/ContainerRuntime.ts"
 
 /*
  * What every ContainerRuntime does, real or fake. The image has `sh` and `sleep`; a fake has to know the commands below.
@@ -10,6 +16,8 @@ export const stays = ["sleep", "600"]
 export const ends = ["sh", "-c", "echo one; echo two; echo oh >&2; exit 7"]
 export const absent = ["/bin/absent"]
 export const prints = ["sh", "-c", "echo out; exit 3"]
+/** Writes to both streams what it reads, and ends with the code 5. */
+export const repeats = ["sh", "-c", "read a; echo $a; echo $a >&2; cat; exit 5"]
 
 const network = "contract-net"
 const all = { tail: undefined, since: undefined }
@@ -208,6 +216,92 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
       assert.strictEqual(yield* tagOf(runtime.exec("c-exec", prints)), "RuntimeRefused")
       yield* runtime.start("c-exec")
       assert.deepEqual(yield* runtime.exec("c-exec", prints), { exitCode: 3, output: "out\n" })
+    })
+  )
+
+  const attached = (argv: ReadonlyArray<string>, change: Partial<AttachedCommand> = {}): AttachedCommand => ({
+    argv,
+    env: [],
+    terminal: undefined,
+    stdin: true,
+    ...change
+  })
+  const textOf = (output: Iterable<AttachedOutput>, stream: "stdout" | "stderr") =>
+    [...output].map((one) => (one._tag === "Bytes" && one.stream === stream ? Buffer.from(one.bytes) : "")).join("")
+
+  it.scoped("contract: an attached command reads to the end of its input, and writes to two streams", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* started("c-attach")
+      const command = yield* runtime.attach("c-attach", attached(repeats))
+      yield* command.resize({ columns: 10, rows: 10 })
+      yield* command.write(Buffer.from("one\n"))
+      yield* command.write(Buffer.from("two\n"))
+      yield* command.closeInput
+      const output = yield* Stream.runCollect(command.output)
+      assert.strictEqual(textOf(output, "stdout"), "one\ntwo\n")
+      assert.strictEqual(textOf(output, "stderr"), "one\n")
+      assert.deepStrictEqual(Chunk.unsafeLast(output), { _tag: "Exit", exitCode: 5, cut: false })
+      // What comes too late goes nowhere.
+      yield* command.write(Buffer.from("three\n"))
+      yield* command.closeInput
+    })
+  )
+
+  it.scoped("contract: an attached command that cannot be run is told apart from one that fails", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* created("c-cannot")
+      assert.strictEqual(yield* tagOf(runtime.attach("c-cannot", attached(prints))), "RuntimeRefused")
+      assert.strictEqual(yield* tagOf(runtime.attach("c-absent", attached(prints))), "ContainerNotFound")
+      yield* runtime.start("c-cannot")
+      for (const terminal of [undefined, { columns: 80, rows: 24 }]) {
+        const command = yield* runtime.attach("c-cannot", attached(absent, { terminal }))
+        const error = yield* Effect.flip(Stream.runDrain(command.output))
+        assert.deepInclude(error, {
+          _tag: "CommandNotRun",
+          exitCode: 127,
+          message: "there is no command /bin/absent in the container"
+        })
+      }
+    })
+  )
+
+  it.scoped("contract: the end of a container is the end of its attached commands", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* started("c-ending")
+      const command = yield* runtime.attach("c-ending", attached(stays, { stdin: false }))
+      const output = yield* Effect.fork(Stream.runCollect(command.output))
+      yield* runtime.stop("c-ending", 0)
+      const last = Chunk.unsafeLast(yield* Fiber.join(output))
+      assert.deepInclude(last, { _tag: "Exit", exitCode: 137 })
+    })
+  )
+
+  it.scoped("contract: what containers use is told of those that run", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const first = yield* started("c-uses")
+      const second = yield* started("c-uses-too")
+      const idle = yield* created("c-uses-not")
+      const uses = yield* runtime.stats([first, second, idle])
+      assert.sameMembers(
+        uses.map(({ containerId }) => containerId),
+        [first, second]
+      )
+      for (const use of uses) {
+        assert.isAbove(use.pids, 0)
+        assert.isAbove(use.atNanos, 0)
+      }
+      // One that is gone hides none of the others.
+      yield* runtime.remove(second)
+      const left = yield* runtime.stats([first, second])
+      assert.deepStrictEqual(
+        left.map(({ containerId }) => containerId),
+        [first]
+      )
+      assert.deepStrictEqual(yield* runtime.stats([]), [])
     })
   )
 

@@ -1,3 +1,5 @@
+import { request } from "node:http"
+import type { Duplex } from "node:stream"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
@@ -31,10 +33,22 @@ export interface Api {
   readonly text: (call: Call) => Effect.Effect<string, Refusal | RuntimeUnavailable>
   readonly json: <A, I>(call: Call, schema: Schema.Schema<A, I>) => Effect.Effect<A, Refusal | RuntimeUnavailable>
   readonly bytes: (call: Call) => Stream.Stream<Uint8Array, Refusal | RuntimeUnavailable>
+  /** Posts JSON and takes the connection over: bytes in both directions, closed by whoever asked for it. */
+  readonly hijack: (
+    operation: string,
+    path: string,
+    body: unknown
+  ) => Effect.Effect<Duplex, Refusal | RuntimeUnavailable>
 }
 
 const ErrorFields = Schema.Struct({ cause: Schema.optional(Schema.String), message: Schema.optional(Schema.String) })
 const ErrorBody = Schema.parseJson(ErrorFields)
+
+const refusalOf = (operation: string, status: number, body: string) => {
+  const decoded: typeof ErrorFields.Type = Option.getOrElse(Schema.decodeOption(ErrorBody)(body), () => ({}))
+  const { cause = "", message = body } = decoded
+  return new Refusal({ operation, status, reason: cause, detail: message.trim() })
+}
 
 const codesOf = (error: unknown): ReadonlyArray<string> =>
   error instanceof Error
@@ -42,9 +56,9 @@ const codesOf = (error: unknown): ReadonlyArray<string> =>
     : []
 
 const closed = ["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]
-const wasClosed = (error: HttpClientError.HttpClientError) => codesOf(error).some((code) => closed.includes(code))
+const wasClosed = (error: Error) => codesOf(error).some((code) => closed.includes(code))
 
-const whyNot = (socketPath: string, error: HttpClientError.HttpClientError): string => {
+const whyNot = (socketPath: string, error: Error): string => {
   const codes = codesOf(error)
   if (codes.includes("ENOENT")) return `there is no socket at ${socketPath}`
   if (codes.includes("ECONNREFUSED")) return `no podman service listens on ${socketPath}`
@@ -54,16 +68,55 @@ const whyNot = (socketPath: string, error: HttpClientError.HttpClientError): str
 }
 
 const refusal = (operation: string, response: HttpClientResponse.HttpClientResponse) =>
-  Effect.gen(function* () {
-    const body = yield* response.text
-    const decoded: typeof ErrorFields.Type = Option.getOrElse(Schema.decodeOption(ErrorBody)(body), () => ({}))
-    const { cause = "", message = body } = decoded
-    return yield* new Refusal({ operation, status: response.status, reason: cause, detail: message.trim() })
-  })
+  Effect.flatMap(response.text, (body) => refusalOf(operation, response.status, body))
 
 // Not `Schema.parseJson` of each schema: what is made for one call is compiled for one call.
 const parsed = (body: string) =>
   Effect.try({ try: (): unknown => JSON.parse(body), catch: (error) => (error instanceof Error ? error : undefined) })
+
+const ROOT = "/v4.0.0/libpod"
+const HIJACK_MS = 20_000
+
+// Not interruptible half-way, as it is used: what was asked for may have begun.
+const hijack =
+  (socketPath: string): Api["hijack"] =>
+  (operation, path, body) =>
+    Effect.async((resume) => {
+      const text = JSON.stringify(body)
+      const headers = {
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(text),
+        connection: "Upgrade",
+        upgrade: "tcp"
+      }
+      const asked = request({ socketPath, method: "POST", path: `${ROOT}${path}`, headers, agent: false })
+      const failed = (why: string, cause?: unknown) =>
+        resume(Effect.fail(new RuntimeUnavailable({ operation, why, ...(cause === undefined ? {} : { cause }) })))
+      const timer = setTimeout(() => {
+        failed(`no answer within ${HIJACK_MS / 1000} s`)
+        asked.destroy()
+      }, HIJACK_MS)
+      asked.once("upgrade", (_, socket, head) => {
+        clearTimeout(timer)
+        // Whoever reads hears of it too; without a listener it would end the process.
+        socket.on("error", () => {})
+        if (head.length > 0) socket.unshift(head)
+        resume(Effect.succeed(socket))
+      })
+      asked.once("response", (response) => {
+        clearTimeout(timer)
+        const parts: Array<Buffer> = []
+        response.on("data", (part: Buffer) => parts.push(part))
+        response.once("close", () =>
+          resume(refusalOf(operation, response.statusCode ?? 0, Buffer.concat(parts).toString("utf8")))
+        )
+      })
+      asked.on("error", (error) => {
+        clearTimeout(timer)
+        failed(whyNot(socketPath, error), error)
+      })
+      asked.end(text)
+    })
 
 const over = (socketPath: string, client: HttpClient.HttpClient): Api => {
   const unavailable = (operation: string) => (error: HttpClientError.HttpClientError) =>
@@ -101,6 +154,7 @@ const over = (socketPath: string, client: HttpClient.HttpClient): Api => {
 
   return {
     text,
+    hijack: hijack(socketPath),
     json: (call, schema) =>
       Effect.flatMap(text(call), (body) =>
         Effect.mapError(
@@ -136,7 +190,7 @@ export const make = (socketPath: string): Effect.Effect<Api, never, Scope.Scope>
     return over(
       socketPath,
       NodeHttpClient.makeUndici(dispatcher).pipe(
-        HttpClient.mapRequest(HttpClientRequest.prependUrl("http://podman/v4.0.0/libpod")),
+        HttpClient.mapRequest(HttpClientRequest.prependUrl(`http://podman${ROOT}`)),
         HttpClient.withTracerDisabledWhen(() => true)
       )
     )

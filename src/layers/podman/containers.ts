@@ -10,10 +10,12 @@ import {
   RuntimeRefused
 } from "../../services/RuntimeError.ts"
 import { type Api, asUnavailable, mapRefusal, path, type Refusal } from "./api.ts"
+import { attach } from "./attach.ts"
 import { Inspected, inspected, Listed, listed } from "./facts.ts"
 import { decodeCut, logLines, output } from "./frames.ts"
 import { spec } from "./spec.ts"
-import { isDiskFull, isPortTaken, plain } from "./words.ts"
+import { stats } from "./stats.ts"
+import { isDiskFull, isPortTaken, plain, tellsOfNoRun } from "./words.ts"
 
 const { get, post, del } = HttpClientRequest
 
@@ -155,7 +157,25 @@ export const make = (api: Api) => {
       )
     ).pipe(Stream.mapError((error) => (error._tag === "Refusal" ? orMissing(name, asUnavailable)(error) : error)))
 
-  return { list: list(api), inspect, create, start, stop, remove, rename, wait, logs, exec: exec(api, exactly) }
+  const attached: ContainerRuntime["Type"]["attach"] = (name, command) =>
+    Effect.flatMap(exactly(name), (id) => attach(api, id, command)).pipe(
+      mapRefusal(orMissing(name, refused("exec", name)))
+    )
+
+  return {
+    list: list(api),
+    inspect,
+    create,
+    start,
+    stop,
+    remove,
+    rename,
+    wait,
+    logs,
+    exec: exec(api, exactly),
+    attach: attached,
+    stats: stats(api, list(api))
+  }
 }
 
 const list = (api: Api) =>
@@ -196,7 +216,7 @@ const exec =
       )
       const text = decodeCut(written)
       // A command that cannot be run has podman's own words in place of its output.
-      if ((ExitCode === 126 || ExitCode === 127) && /^Error: .*(?:runc|crun|OCI)/.test(text)) {
+      if ((ExitCode === 126 || ExitCode === 127) && tellsOfNoRun(text)) {
         return yield* new RuntimeRefused({ operation: "exec", subject: name, why: plain(text) })
       }
       return { exitCode: ExitCode, output: text }

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline"
 import { Deferred, Duration, Effect, Option, Ref, Schedule, Schema, type Scope } from "effect"
 import { RuntimeUnavailable } from "../../services/RuntimeError.ts"
 import { whyNot } from "../fileError.ts"
+import { gone, signal, startTimeOf } from "./processes.ts"
 
 export interface Options {
   readonly stateDir: string
@@ -20,35 +21,16 @@ export interface Service {
 
 const Recorded = Schema.parseJson(Schema.Struct({ pid: Schema.Int, startTime: Schema.String }))
 
-/** When the kernel started the process, in ticks since boot: with the pid it names one process. */
-const startTimeOf = (pid: number) =>
-  Effect.promise(() => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")).pipe(
-    // The second field is the program's name in parentheses and may hold anything; start time is the 22nd.
-    Effect.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")),
-    Effect.map(([state, ...fields]) => (state === "Z" || state === "X" ? undefined : fields[18]))
-  )
-
-const signal = (pid: number, name: NodeJS.Signals) =>
-  Effect.sync(() => {
-    try {
-      process.kill(pid, name)
-    } catch {
-      // It has just ended.
-    }
-  })
-
 /** SIGTERM, and SIGKILL to one that has not gone after 5 s. Only the process itself: containers live on. */
 const end = (pid: number, startTime: string) => {
-  const gone = startTimeOf(pid).pipe(
-    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (now) => now !== startTime })
-  )
+  const over = gone(pid, startTime)
   return Effect.gen(function* () {
     if ((yield* startTimeOf(pid)) !== startTime) return
     yield* signal(pid, "SIGTERM")
-    const ended = yield* Effect.timeoutOption(gone, "5 seconds")
+    const ended = yield* Effect.timeoutOption(over, "5 seconds")
     if (Option.isSome(ended)) return
     yield* signal(pid, "SIGKILL")
-    yield* Effect.timeoutOption(gone, "5 seconds")
+    yield* Effect.timeoutOption(over, "5 seconds")
   })
 }
 

@@ -12,6 +12,18 @@ const taken = /listen (tcp|udp)\d? (\S*):(\d+): bind: address already in use/
 const foreign = /listen (?:tcp|udp)\d? (\S+):\d+: bind: cannot assign requested address/
 const absentMount = /statfs (\/\S*): no such file or directory/
 
+/** What podman writes in place of the output of a command that cannot be run. */
+export const tellsOfNoRun = (text: string): boolean => /^Error: .*(?:runc|crun|OCI)/.test(text)
+
+/** What podman writes behind the output of a command that ends before it has read all of its input (seen on 4.3). */
+const inputUnread =
+  /Error: (?:read|write) unixpacket \S*: (?:read|write): (?:connection reset by peer|broken pipe)\r?\n$/
+
+export const withoutUnread = (output: Buffer): { readonly output: Buffer; readonly cut: boolean } => {
+  const found = inputUnread.exec(output.toString("latin1", Math.max(0, output.length - 200)))
+  return found ? { output: output.subarray(0, -found[0].length), cut: true } : { output, cut: false }
+}
+
 /** podman's error, without the layers that it passed through: one line for people. */
 export const plain = (message: string): string => {
   const command = missing.exec(message)
