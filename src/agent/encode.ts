@@ -5,6 +5,7 @@ import type { ComponentPlan } from "../domain/Plan.ts"
 import type * as S from "../domain/State.ts"
 import {
   Action,
+  type AdoptedComponentSchema,
   type ComponentOutcomeSchema,
   type ComponentPlanSchema,
   type DeploymentInfoSchema,
@@ -20,6 +21,7 @@ import {
   type ServiceInfoSchema,
   type ServiceStatusSchema
 } from "../gen/mcp/v1/mcp_pb.ts"
+import type { Adopted } from "../programs/adopt.ts"
 import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
 import type { PastDeployment } from "../programs/history.ts"
 import type { Outcome } from "../programs/lifecycle.ts"
@@ -107,6 +109,12 @@ export const outcome = (outcome: Outcome): MessageInitShape<typeof ComponentOutc
   observed: observedStates[outcome.observed]
 })
 
+export const adopted = (adopted: Adopted): MessageInitShape<typeof AdoptedComponentSchema> => ({
+  ...adopted,
+  observed: observedStates[adopted.observed],
+  missingSecrets: [...adopted.missingSecrets]
+})
+
 export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponentSchema> => ({
   service: live.service,
   component: live.component,
@@ -120,6 +128,7 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   drift: [...live.drift],
   restarts: live.restarts,
   health: live.health ?? "",
+  podmanRestart: live.podmanRestart ?? "",
   ...some("restartAt", live.restartAt, timestampFromMs),
   ...some("startedAt", live.startedAt, timestampFromMs),
   ...some("exitCode", live.exitCode, same)

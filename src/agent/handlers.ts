@@ -1,7 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt"
 import { Cause, Effect, Either, Exit, Option, Queue, Stream } from "effect"
-import { parseVolume } from "../domain/Scalars.ts"
-import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import type { ServiceSpec } from "../domain/Spec.ts"
 import { McpAgentService, type ServiceSpec as WireSpec } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
 import { fromProto } from "../grpc/spec.ts"
@@ -20,9 +19,11 @@ import { type RollbackRequest, type RollbackTarget, rollback } from "../programs
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { AgentState } from "./AgentState.ts"
 import { Background } from "./Background.ts"
-import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
+import { authorizeSpec } from "./beyond.ts"
+import { authorize, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { adoptContainers, exported } from "./handlers/adopt.ts"
 
 const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
   if (wire === undefined) {
@@ -40,26 +41,11 @@ const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInva
   })
 }
 
-/** What of a spec lies outside the service's own folder and bridge. */
-const beyond = (spec: ServiceSpec, filesRoot: string): ReadonlyArray<string> => {
-  const own = `${filesRoot}/${spec.name}`
-  const outside = (component: ComponentSpec) =>
-    component.volumes.filter((text) => {
-      const source = parseVolume(text)?.source ?? ""
-      return source !== own && !source.startsWith(`${own}/`)
-    })
-  return spec.components.flatMap((component) => [
-    ...outside(component).map((volume) => `volume ${volume}`),
-    ...(component.network === undefined || component.network === "none" ? [] : [`network ${component.network}`]),
-    ...component.routes.flatMap((route) => (route.hostname === undefined ? [] : [`hostname ${route.hostname}`]))
-  ])
-}
-
 const authorized = (wire: WireSpec | undefined) =>
   Effect.gen(function* () {
     yield* authorize(wire?.name ?? "")
     const spec = yield* specOf(wire)
-    yield* authorizeBeyond(spec.name, beyond(spec, (yield* NodeInfo).filesRoot))
+    yield* authorizeSpec(spec)
     return spec
   })
 
@@ -227,14 +213,14 @@ export const agentService = service(
         return { components: found.filter((component) => sees(component.service)).map(encode.liveComponent) }
       }),
     syncDesiredState: () => Stream.fail(pending),
-    adoptContainers: () => pending,
+    adoptContainers,
     purgeComponents: () => pending,
     watchEvents: () => Stream.fail(pending),
     explain: () => pending,
     silenceTarget: () => pending,
     exec: () => Stream.fail(pending),
     stats: () => Stream.fail(pending),
-    exportSpec: () => pending,
+    exportSpec: exported,
     logs: (request) =>
       Stream.unwrap(
         Effect.map(target(request), (of) =>

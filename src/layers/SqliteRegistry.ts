@@ -6,6 +6,7 @@ import { Cause, Effect, Layer } from "effect"
 import * as Ulid from "../domain/Ulid.ts"
 import { Registry } from "../services/Registry.ts"
 import { type RegistryLocked, RegistryTooNew, type RegistryUnavailable } from "../services/RegistryError.ts"
+import * as Adoptions from "./sqlite/adoptions.ts"
 import * as Deployments from "./sqlite/deployments.ts"
 import * as Events from "./sqlite/events.ts"
 import * as Lock from "./sqlite/lock.ts"
@@ -23,6 +24,7 @@ const make = Effect.gen(function* () {
     id,
     ...Services.make(sql),
     ...Deployments.make(sql),
+    ...Adoptions.make(sql),
     ...Resources.make(sql),
     ...Events.make(sql)
   })

@@ -34,6 +34,8 @@ export interface Live {
   readonly restarts: number
   /** When the agent starts it again, in milliseconds since the epoch. */
   readonly restartAt: number | undefined
+  /** The policy by which podman itself starts it again, in place of the agent. */
+  readonly podmanRestart: string | undefined
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
@@ -79,6 +81,7 @@ const liveOf = (row: ComponentRow, known: Known, container: Container | undefine
     health,
     restarts: restarts?.restarts ?? 0,
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
+    podmanRestart: row.podmanRestart,
     drift: driftOf({
       desired: row.desired,
       observed,

@@ -1,4 +1,5 @@
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type { Described } from "../domain/Described.ts"
 import type * as E from "./RuntimeError.ts"
 
 export const RuntimeState = Schema.Literal("created", "running", "paused", "stopping", "exited", "removing", "unknown")
@@ -50,6 +51,11 @@ export interface NewContainer {
   readonly stopTimeoutSeconds: number
 }
 
+/** A container with all that it was made with. */
+export interface Description extends Described {
+  readonly container: Container
+}
+
 export interface LogLine {
   readonly stream: "stdout" | "stderr"
   readonly at: number | undefined
@@ -91,6 +97,8 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
     readonly list: Effect.Effect<ReadonlyArray<Container>, Unavailable>
     /** By name or id. */
     readonly inspect: (container: string) => Effect.Effect<Container, E.ContainerNotFound | Unavailable>
+    /** As `inspect`, with all that it was made with. */
+    readonly describe: (container: string) => Effect.Effect<Description, E.ContainerNotFound | Unavailable>
     /** Creates, with the runtime's own restart policy `no`, and answers the id. Does not pull. */
     readonly create: (
       container: NewContainer
