@@ -1,4 +1,5 @@
 import { Command, type CommandDescriptor } from "@effect/cli"
+import { adopt } from "./commands/adopt.ts"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
@@ -27,6 +28,7 @@ export const root = Command.make("mcp").pipe(
     rollback,
     history,
     undeploy,
+    adopt,
     stop,
     start,
     restart,
@@ -69,7 +71,8 @@ export const commands: ReadonlyArray<{
       ["stop <target>...", "stop services or single components"],
       ["start <target>...", "start them again"],
       ["restart <target>...", "stop and start"],
-      ["undeploy <service>", "remove a service's containers; its data stays"]
+      ["undeploy <service>", "remove a service's containers; its data stays"],
+      ["adopt <service>", "take over containers that the registry does not know"]
     ]
   },
   {
@@ -98,7 +101,8 @@ export const commands: ReadonlyArray<{
       ["service show <service>", "a service's definition"],
       ["service check [<service>...]", "what is wrong with definitions; all by default"],
       ["service new <service>", "write a definition to begin with"],
-      ["service edit <service>", "open a definition in $EDITOR and check it"]
+      ["service edit <service>", "open a definition in $EDITOR and check it"],
+      ["service export <service>", "what runs, as a definition or quadlet units"]
     ]
   },
   {

@@ -120,6 +120,7 @@ export const status = ({ deployments, info, live }: ServiceStatus, node: string,
       restarts: seen?.restarts ?? 0,
       restart_at: date(seen?.restartAt),
       ports: seen?.ports ?? [],
+      podman_restart: text(seen?.podmanRestart ?? ""),
       drift: seen?.drift ?? []
     }
   })

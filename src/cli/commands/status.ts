@@ -52,6 +52,9 @@ const renderService = (s: Json.StatusService, look: Look): ReadonlyArray<string>
       { ...look, width: look.width - 2 }
     )
   ),
+  ...s.components.flatMap((c) =>
+    c.podman_restart === null ? [] : [`  ${c.component}: adopted; podman itself restarts it (${c.podman_restart})`]
+  ),
   ...s.deployments
     .slice(0, DEPLOYMENTS)
     .map((d) =>
