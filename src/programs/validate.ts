@@ -73,13 +73,15 @@ export const brokenRules = (spec: ServiceSpec) =>
     const folders = yield* ServiceFolders
     const others = (yield* registry.services).map((row) => row.spec).filter(({ name }) => name !== spec.name)
     const names = others.map(({ components, name }) => ({ service: name, components: components.map((c) => c.name) }))
-    return [
+    const found = [
       ...checkService(spec).filter((violation) => violation.severity !== "warning"),
       ...checkContainerNames(spec, names),
       ...checkRoutes(spec, others, node.zone),
       ...checkVolumes(spec, node.ownPaths),
       ...checkVolumes(yield* followed(spec), yield* Effect.forEach(node.ownPaths, folders.realPath))
     ]
+    // A path that is no link leads where it says, and breaks a rule once.
+    return [...new Map(found.map((each) => [`${each.path.join(".")}: ${each.message}`, each])).values()]
   })
 
 /** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */

@@ -172,7 +172,7 @@ it.scopedLive(
 
       // What podman restarts itself is one process afterwards, and no restart of the agent's.
       const [, pid] = /blog (\d+) /.exec(before) ?? []
-    process.kill(Number(pid), "SIGKILL")
+      process.kill(Number(pid), "SIGKILL")
       yield* until(processes(node), (now) => /blog [1-9]/.test(now) && now !== before)
       const seen = JSON.parse((yield* ok(node, "ps", "--json")).stdout).components
       assert.strictEqual(seen.find((c: { component: string }) => c.component === "blog").restarts, 0)

@@ -45,13 +45,15 @@ const filesOf = (spec: ServiceSpec, format: "definition" | "quadlet") => {
 const isFile = (path: string) => path.endsWith(".toml")
 const folderOf = (path: string) => (isFile(path) ? path.replace(/\/?[^/]*$/, "") : path.replace(/(.)\/+$/, "$1")) || "."
 
-/** Where each file goes; only a lone definition may be given another name. */
-const placed = (files: ReadonlyArray<File>, output: string, format: string) =>
+/** Only a lone definition may be given another name. */
+const checkOutput = (output: string, format: string) =>
   isFile(output) && format === "quadlet"
     ? new UsageError({ problem: `--output ${output}: units go into a folder`, nextStep: "name a folder" })
-    : Effect.succeed(
-        files.map((file) => ({ ...file, path: isFile(output) ? output : `${folderOf(output)}/${file.name}` }))
-      )
+    : Effect.void
+
+/** Where each file goes. */
+const placed = (files: ReadonlyArray<File>, output: string) =>
+  files.map((file) => ({ ...file, path: isFile(output) ? output : `${folderOf(output)}/${file.name}` }))
 
 const write = (files: ReadonlyArray<File & { readonly path: string }>, output: string, force: boolean) =>
   Effect.gen(function* () {
@@ -86,6 +88,7 @@ export const exportService = Command.make(
   "export",
   { service: Target.service, format, output, force },
   Effect.fn("cli.service.export")(function* ({ force, format, output, service }) {
+    if (Option.isSome(output)) yield* checkOutput(output.value, format)
     const options = yield* reading
     const node = yield* locate(service)
     const reply = yield* ask(node, (client) => client.exportSpec({ service }, options)).pipe(
@@ -103,7 +106,7 @@ export const exportService = Command.make(
       if ((yield* Globals).json) return yield* answer(Json.Exported, value(new Map()), () => [])
       return yield* (yield* Screen).out(shown(files))
     }
-    const there = yield* placed(files, output.value, format)
+    const there = placed(files, output.value)
     yield* write(there, output.value, force)
     const paths = new Map(there.map(({ name, path }) => [name, path]))
     yield* confirm(Json.Exported, value(paths), () => there.map(({ path }) => `wrote ${path}`))
