@@ -3,7 +3,7 @@ import type { Described, OwnHealth } from "./Described.ts"
 import * as Image from "./Image.ts"
 import { Labels, serviceNetwork } from "./Names.ts"
 import { ByteSize, DurationMillis, formatVolume, PortMapping, RestartPolicy, VolumeMount } from "./Scalars.ts"
-import { ComponentSpec, Env, type ServiceSpec } from "./Spec.ts"
+import { ComponentSpec, envIssues, type ServiceSpec } from "./Spec.ts"
 import { canonicalService, parseCanonicalService } from "./SpecHash.ts"
 
 /** One container's part of a service. */
@@ -32,7 +32,8 @@ const isVolume = fits(VolumeMount)
 const isSize = fits(ByteSize)
 const isDuration = fits(DurationMillis)
 const isRestart = Schema.is(RestartPolicy)
-const isEnv = fits(Env)
+// A Schema's record passes by the names that it does not know.
+const isEnv = ([key, value]: readonly [string, string]) => envIssues([`${key}=${value}`]).length === 0
 const isComponentSpec = fits(ComponentSpec)
 
 /** The name by which the image can be found again: that which the container was made by, unless it has moved on. */
@@ -87,11 +88,7 @@ const given = <K extends string, A>(key: K, value: A | undefined) =>
 /** The component that podman's inspect tells of, less what its image sets by itself. */
 const fromInspect = (service: string, name: string, image: string, subject: Subject) => {
   const ownEnv = Object.entries(subject.env).filter(([key, value]) => subject.image.env[key] !== value)
-  const env = sorted(
-    ownEnv,
-    ([key, value]) => isEnv({ [key]: value }),
-    ([key]) => `variable ${key}`
-  )
+  const env = sorted(ownEnv, isEnv, ([key]) => `variable ${key}`)
   const volumes = sorted(subject.volumes.map(formatVolume), isVolume, (volume) => `volume ${volume}`)
   const { network, told } = networkOf(service, subject.networks)
   // Podman discards them on these networks.

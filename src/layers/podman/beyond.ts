@@ -12,7 +12,8 @@ const when = (holds: boolean, what: string) => (holds ? [what] : [])
 const readOnlyTmpfs = ["/run", "/tmp", "/var/tmp"]
 
 /** Options that inspect does not tell of. */
-const untold = /^--(?:ip6?|mac-address|sysctl|ulimit|annotation|network-alias|tz|seccomp-policy|gidmap|uidmap)(?:=|$)/
+const untold =
+  /^--(?:ip6?|mac-address|sysctl|ulimit|annotation|network-alias|tz|seccomp-policy|gidmap|uidmap|unsetenv(?:-all)?)(?:=|$)/
 
 const rights = ({ HostConfig: host }: Container) => [
   ...when(host.Privileged, "privileged"),
