@@ -97,7 +97,7 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",
-    nextStep: `mcp adopt ${e.service} takes it over as it is; or see what it is (podman inspect ${e.container}), then rename or remove it`
+    nextStep: `mcp adopt ${e.service} takes it over as it is, or says how to remove it`
   }),
   NotCarriedOut: () => ({ reason: "NOT_CARRIED_OUT", nextStep: "take these keys out of the definition for now" }),
   ProxyUnavailable: () => ({
