@@ -33,7 +33,8 @@ const rpcs: Record<Rpc, Access> = {
   silenceTarget: { verb: "operate", booting: false },
   exec: { verb: "deploy", booting: false },
   stats: { verb: "read", booting: true },
-  exportSpec: { verb: "read", booting: true },
+  // With values of the environment, which no reader sees elsewhere.
+  exportSpec: { verb: "deploy", booting: true },
   logs: { verb: "read", booting: true },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }

@@ -5,6 +5,7 @@ import type { ComponentPlan } from "../domain/Plan.ts"
 import type * as S from "../domain/State.ts"
 import {
   Action,
+  type AdoptedComponentSchema,
   type ComponentOutcomeSchema,
   type ComponentPlanSchema,
   type DeploymentInfoSchema,
@@ -21,6 +22,7 @@ import {
   type ServiceStatusSchema,
   type StatsResponseSchema
 } from "../gen/mcp/v1/mcp_pb.ts"
+import type { Adopted } from "../programs/adopt.ts"
 import type { DeployEvent, DeployResult } from "../programs/DeployEvent.ts"
 import type { PastDeployment } from "../programs/history.ts"
 import type { Outcome } from "../programs/lifecycle.ts"
@@ -109,6 +111,12 @@ export const outcome = (outcome: Outcome): MessageInitShape<typeof ComponentOutc
   observed: observedStates[outcome.observed]
 })
 
+export const adopted = (adopted: Adopted): MessageInitShape<typeof AdoptedComponentSchema> => ({
+  ...adopted,
+  observed: observedStates[adopted.observed],
+  missingSecrets: [...adopted.missingSecrets]
+})
+
 export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponentSchema> => ({
   service: live.service,
   component: live.component,
@@ -122,6 +130,7 @@ export const liveComponent = (live: Live): MessageInitShape<typeof LiveComponent
   drift: [...live.drift],
   restarts: live.restarts,
   health: live.health ?? "",
+  podmanRestart: live.podmanRestart ?? "",
   ...some("restartAt", live.restartAt, timestampFromMs),
   ...some("silencedUntil", live.silencedUntil, timestampFromMs),
   ...some("startedAt", live.startedAt, timestampFromMs),

@@ -34,7 +34,11 @@ const codes: Record<ProgramError["_tag"], Code> = {
   PreflightFailed: Code.FAILED_PRECONDITION,
   DeploymentNotFound: Code.NOT_FOUND,
   NoRevision: Code.FAILED_PRECONDITION,
-  NotReady: Code.FAILED_PRECONDITION
+  NotReady: Code.FAILED_PRECONDITION,
+  NameReserved: Code.INVALID_ARGUMENT,
+  NothingToAdopt: Code.NOT_FOUND,
+  NotAdoptable: Code.FAILED_PRECONDITION,
+  ServiceUnmanaged: Code.NOT_FOUND
 }
 
 const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {
@@ -53,7 +57,7 @@ export const toRpcError = (error: ProgramError): RpcError => {
     ...optional("service", error),
     ...optional("component", error),
     ...(error._tag === "CommandNotRun" ? { info: { exit_code: String(error.exitCode) } } : {}),
-    ...(error._tag === "SpecInvalid" ? { violations: error.violations } : {}),
+    ...(error._tag === "SpecInvalid" || error._tag === "NotAdoptable" ? { violations: error.violations } : {}),
     ...(error._tag === "PreflightFailed"
       ? {
           violations: error.problems.map(({ component, message, nextStep }) => ({

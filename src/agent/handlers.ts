@@ -20,6 +20,7 @@ import { Background } from "./Background.ts"
 import { authorize, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { adoptContainers, exported } from "./handlers/adopt.ts"
 import { execCall } from "./handlers/exec.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
@@ -175,13 +176,13 @@ export const agentService = service(
         return { components: found.filter((component) => sees(component.service)).map(encode.liveComponent) }
       }),
     syncDesiredState,
-    adoptContainers: () => pending,
+    adoptContainers,
     purgeComponents,
     explain: () => pending,
     ...watching,
     exec: execCall,
     stats: statsCall,
-    exportSpec: () => pending,
+    exportSpec: exported,
     logs: (request) =>
       Stream.unwrap(
         Effect.map(target(request), (of) =>

@@ -209,7 +209,9 @@ const by: { readonly [T in Tag]: By<T> } = {
         ? "mcp ca issue uses the CA that is there; another one goes into a folder of its own: --dir DIR"
         : command === "service import"
           ? "--force writes over it"
-          : "move it away, or write to another folder: --out DIR"
+          : command === "service export"
+            ? "--force writes over it, or name another place: --output PATH"
+            : "move it away, or write to another folder: --out DIR"
     ),
   FileNotWritten: (e) => failed(e.message, `check the folder and the disk's space: ls -ld ${quoted(e.file)}; df -h`),
   FileMissing: (e) => failed(e.message, "make a CA with mcp ca init, or name the folder of yours with --dir"),

@@ -61,6 +61,8 @@ export const StatusComponent = Schema.Struct({
   /** When the agent restarts it next. */
   restart_at: Time,
   ports: Schema.Array(Schema.String),
+  /** The policy by which podman itself restarts it, in place of the agent; only an adopted container has one. */
+  podman_restart: MaybeText,
   /** An agent that is newer than this program may know more kinds. */
   drift: Schema.Array(Schema.String),
   /** No alerts until then. */
@@ -351,6 +353,32 @@ export const Definition = Schema.Struct({
 export type Definition = typeof Definition.Type
 export const Definitions = Schema.Struct({ dir: Schema.String, definitions: Schema.Array(Definition) })
 export const Edited = Schema.Struct({ service: Schema.String, file: Schema.String, changed: Schema.Boolean })
+export const AdoptedComponent = Schema.Struct({
+  component: Schema.String,
+  container: Schema.String,
+  container_id: Schema.String,
+  image: Schema.String,
+  /** `label`: its spec is from its label mcp.definition; `inspect`: from what podman tells. */
+  source: Schema.String,
+  observed: ObservedState,
+  missing_secrets: Schema.Array(Schema.String)
+})
+export type AdoptedComponent = typeof AdoptedComponent.Type
+export const Adopted = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  dry_run: Schema.Boolean,
+  components: Schema.Array(AdoptedComponent),
+  warnings: Schema.Array(Schema.String)
+})
+export const Exported = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  format: Schema.Literal("definition", "quadlet"),
+  /** `path` where it was written, or null. */
+  files: Schema.Array(Schema.Struct({ name: Schema.String, path: MaybeText, text: Schema.String })),
+  warnings: Schema.Array(Schema.String)
+})
 export const Created = Schema.Struct({ service: Schema.String, file: Schema.String })
 
 /** What `service import` made of a compose file, and all that became otherwise. */

@@ -1,4 +1,5 @@
 import { Command, type CommandDescriptor } from "@effect/cli"
+import { adopt } from "./commands/adopt.ts"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
@@ -33,6 +34,7 @@ export const root = Command.make("mcp").pipe(
     history,
     undeploy,
     sync,
+    adopt,
     purge,
     stop,
     start,
@@ -84,9 +86,9 @@ export const commands: ReadonlyArray<{
       ["restart <target>...", "stop and start"],
       ["undeploy <service>", "remove a service's containers; its data stays"],
       ["sync", "bring all nodes to the definitions"],
-      ["purge [<target>]", "drop registry entries that are gone and unwanted"][
-        ("exec <target> -- CMD...", "run a command in a container")
-      ]
+      ["adopt <service>", "take over containers that the registry does not know"],
+      ["purge [<target>]", "drop registry entries that are gone and unwanted"],
+      ["exec <target> -- CMD...", "run a command in a container"]
     ]
   },
   {
@@ -118,7 +120,8 @@ export const commands: ReadonlyArray<{
       ["service check [<service>...]", "what is wrong with definitions; all by default"],
       ["service new <service>", "write a definition to begin with"],
       ["service edit <service>", "open a definition in $EDITOR and check it"],
-      ["service import <file>...", "make a definition of a compose file"]
+      ["service import <file>...", "make a definition of a compose file"],
+      ["service export <service>", "what runs, as a definition or quadlet units"]
     ]
   },
   {

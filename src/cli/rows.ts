@@ -168,6 +168,7 @@ export const status = (
       restarts: seen?.restarts ?? 0,
       restart_at: date(seen?.restartAt),
       ports: seen?.ports ?? [],
+      podman_restart: text(seen?.podmanRestart ?? ""),
       drift: seen?.drift ?? [],
       silenced_until: date(seen?.silencedUntil)
     }

@@ -1,3 +1,4 @@
+import { parsePort } from "./Scalars.ts"
 import type { ComponentSpec, Route } from "./Spec.ts"
 
 /** Above it Linux takes ports for outgoing connections (net.ipv4.ip_local_port_range). */
@@ -50,3 +51,28 @@ export const portEnv = (component: ComponentSpec, allocated: Allocated): Readonl
       ]
     })
   )
+
+/**
+ * By route, the host ports that a container was given for its routes when it was made: a route with a target by the
+ * mapping to that port, one without by the variable that tells the program where to listen.
+ */
+export const adoptedPorts = (
+  component: ComponentSpec,
+  published: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>
+): Allocated => {
+  const free = published
+    .filter((text) => !component.ports.includes(text))
+    .flatMap((text) => parsePort(text) ?? [])
+    .filter(({ ip, protocol }) => ip === "127.0.0.1" && protocol === "tcp")
+  const found = new Map<string, number>()
+  for (const route of routesToAllocate(component)) {
+    const variable = route.name === undefined ? "PORT" : portVariable(route.name)
+    const said = Number(env[variable])
+    const at = free.findIndex(({ container }) => container === (route.target ?? said))
+    const port = free[at]?.host ?? (component.network === "host" && said > 0 ? said : undefined)
+    if (at >= 0) free.splice(at, 1)
+    if (port !== undefined) found.set(routeKey(route), port)
+  }
+  return found
+}

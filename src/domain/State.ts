@@ -20,8 +20,8 @@ export type Action = typeof Action.Type
 export const DeploymentState = Schema.Literal("starting", "committing", "succeeded", "rolling_back", "rolled_back")
 export type DeploymentState = typeof DeploymentState.Type
 
-/** What a deployment is for; a restart brings no other spec, and is no revision. */
-export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart")
+/** What a deployment is for; a restart brings no other spec, and is no revision. An adopt touched no container. */
+export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart", "adopt")
 export type DeploymentKind = typeof DeploymentKind.Type
 
 /**

@@ -1,14 +1,15 @@
 import { Clock, Context, Deferred, Effect, Layer, Option, PubSub, Stream, Take } from "effect"
-import { parsePort } from "../domain/Scalars.ts"
+import { parsePort, parseVolume } from "../domain/Scalars.ts"
 import {
   Container,
   ContainerRuntime,
+  type Description,
   type LogLine,
   type NewContainer,
   type RuntimeEvent
 } from "../services/ContainerRuntime.ts"
 import * as E from "../services/RuntimeError.ts"
-import { FakeRuntimeControl, type Operation } from "./FakeRuntimeControl.ts"
+import { type ByHand, FakeRuntimeControl, type Operation } from "./FakeRuntimeControl.ts"
 import { fakeAttach } from "./fakeAttach.ts"
 import { fakeImages } from "./fakeImages.ts"
 
@@ -17,6 +18,9 @@ export * from "./FakeRuntimeControl.ts"
 interface Entry {
   container: Container
   readonly spec: NewContainer
+  /** As the hand that made it had it. */
+  readonly byHand: ByHand
+  readonly createdAt: number
   /** Counts starts, so that an exit planned by an earlier one does nothing. */
   run: number
   ended: Deferred.Deferred<number>
@@ -24,6 +28,38 @@ interface Entry {
   /** Those who follow the log; it ends for them when the container does. */
   readonly followers: PubSub.PubSub<Take.Take<LogLine>>
 }
+
+const nothingSaid: Omit<NewContainer, "containerName"> = {
+  image: "stranger",
+  labels: {},
+  env: {},
+  cmd: [],
+  entrypoint: [],
+  user: undefined,
+  network: { to: "host", aliases: [] },
+  ports: [],
+  volumes: [],
+  memory: undefined,
+  cpus: undefined,
+  stopTimeoutSeconds: 10
+}
+
+const ofNoImage = { entrypoint: [], cmd: [], env: {}, user: "" }
+
+const describedBy =
+  (image: ReturnType<typeof fakeImages>["find"]) =>
+  ({ byHand, container, createdAt, spec }: Entry): Description => ({
+    ...{ container, createdAt, entrypoint: spec.entrypoint, cmd: spec.cmd, env: spec.env, user: spec.user ?? "" },
+    image: { ...ofNoImage, references: image(container.imageId)?.image.references ?? [], digests: [] },
+    networks: [spec.network.to],
+    volumes: spec.volumes.flatMap((text) => parseVolume(text) ?? []),
+    memory: spec.memory,
+    cpus: spec.cpus,
+    stopTimeoutMs: spec.stopTimeoutSeconds * 1000,
+    restart: byHand.restart ?? "no",
+    health: undefined,
+    beyond: byHand.beyond ?? []
+  })
 
 const make = Effect.gen(function* () {
   const entries = new Map<string, Entry>()
@@ -95,7 +131,7 @@ const make = Effect.gen(function* () {
       yield* tell(entry, "died", exitCode)
     })
 
-  const add = (spec: NewContainer, imageId: string) =>
+  const add = (spec: NewContainer, imageId: string, byHand: ByHand = {}) =>
     Effect.gen(function* () {
       const id = `c${String(++counter).padStart(4, "0")}`
       const { containerName, labels, ports } = spec
@@ -103,7 +139,8 @@ const make = Effect.gen(function* () {
       const container = new Container({ id, containerName, image, imageId, state: "created", labels, ports })
       const ended = yield* Deferred.make<number>()
       const followers = yield* PubSub.unbounded<Take.Take<LogLine>>()
-      const entry: Entry = { container, spec, run: 0, ended, logs: [], followers }
+      const createdAt = yield* Clock.currentTimeMillis
+      const entry: Entry = { container, spec, byHand, createdAt, run: 0, ended, logs: [], followers }
       entries.set(id, entry)
       yield* tell(entry, "create")
       return entry
@@ -137,6 +174,7 @@ const make = Effect.gen(function* () {
     version: Effect.as(gate("version", ""), "fake"),
     list: Effect.map(gate("list", ""), () => [...entries.values()].map((entry) => entry.container)),
     inspect: (name) => Effect.map(Effect.zipRight(gate("inspect", name), find(name)), (entry) => entry.container),
+    describe: (name) => Effect.map(Effect.zipRight(gate("describe", name), find(name)), describedBy(images.find)),
     create: (spec) =>
       Effect.gen(function* () {
         yield* gate("create", spec.containerName)
@@ -304,25 +342,14 @@ const make = Effect.gen(function* () {
     kill: (container, exitCode) => Effect.ignore(Effect.flatMap(find(container), (entry) => end(entry, exitCode))),
     emitLog: (container, stream, line) =>
       Effect.ignore(Effect.flatMap(find(container), (entry) => write(entry, stream, line))),
-    addStranger: (containerName) =>
-      add(
-        {
-          containerName,
-          image: "stranger",
-          labels: {},
-          env: {},
-          cmd: [],
-          entrypoint: [],
-          user: undefined,
-          network: { to: "host", aliases: [] },
-          ports: [],
-          volumes: [],
-          memory: undefined,
-          cpus: undefined,
-          stopTimeoutSeconds: 10
-        },
-        "sha256:stranger"
-      ).pipe(Effect.flatMap((entry) => begin(entry, {}))),
+    addStranger: (containerName, { beyond, restart, ...wanted } = {}) => {
+      const spec: NewContainer = { ...nothingSaid, ...wanted, containerName }
+      const id = images.find(spec.image)?.image.id ?? `sha256:${spec.image}`
+      return add(spec, id, { beyond: beyond ?? [], restart: restart ?? "no" }).pipe(
+        Effect.tap((entry) => begin(entry, {})),
+        Effect.map((entry) => entry.container.id)
+      )
+    },
     specOf: (container) =>
       Effect.map(Effect.option(find(container)), (entry) => Option.getOrUndefined(Option.map(entry, (e) => e.spec))),
     images: Effect.sync(images.ids),

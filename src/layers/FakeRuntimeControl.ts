@@ -26,6 +26,12 @@ export interface Behaviour {
 /** A program may look at how it was called. */
 export type Program = Behaviour | ((container: NewContainer) => Behaviour)
 
+/** What somebody else may give a container, and MCP does not. */
+export interface ByHand {
+  readonly restart?: string
+  readonly beyond?: ReadonlyArray<string>
+}
+
 export type Operation = keyof ContainerRuntime["Type"]
 
 /** The strings behind a fake runtime, for tests: faults, latency, and what happens outside of MCP. */
@@ -45,8 +51,11 @@ export class FakeRuntimeControl extends Context.Tag("mcp/FakeRuntimeControl")<
     /** A container ends by itself, or somebody kills it. */
     readonly kill: (container: string, exitCode: number) => Effect.Effect<void>
     readonly emitLog: (container: string, stream: LogLine["stream"], line: string) => Effect.Effect<void>
-    /** Somebody else's container. */
-    readonly addStranger: (container: string) => Effect.Effect<void>
+    /** Somebody else's container, which runs; answers its id. */
+    readonly addStranger: (
+      container: string,
+      made?: Partial<Omit<NewContainer, "containerName">> & ByHand
+    ) => Effect.Effect<string>
     /** What a container was made with. */
     readonly specOf: (container: string) => Effect.Effect<NewContainer | undefined>
     /** Ids of the images that are here. */

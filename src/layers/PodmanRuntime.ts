@@ -53,6 +53,7 @@ const make = (api: Api.Api): ContainerRuntime["Type"] => {
     folders: folders(api),
     list: containers.list.pipe(Effect.withSpan("PodmanRuntime.list")),
     inspect: Effect.fn("PodmanRuntime.inspect")(containers.inspect),
+    describe: Effect.fn("PodmanRuntime.describe")(containers.describe),
     create: Effect.fn("PodmanRuntime.create")((wanted) => width.withPermits(1)(containers.create(wanted))),
     start: Effect.fn("PodmanRuntime.start")((container) => width.withPermits(1)(containers.start(container))),
     stop: Effect.fn("PodmanRuntime.stop")(containers.stop),

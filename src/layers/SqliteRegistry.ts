@@ -6,6 +6,7 @@ import { Cause, Effect, Layer } from "effect"
 import * as Ulid from "../domain/Ulid.ts"
 import { Registry } from "../services/Registry.ts"
 import { type RegistryLocked, RegistryTooNew, type RegistryUnavailable } from "../services/RegistryError.ts"
+import * as Adoptions from "./sqlite/adoptions.ts"
 import * as Deployments from "./sqlite/deployments.ts"
 import * as Events from "./sqlite/events.ts"
 import * as Lock from "./sqlite/lock.ts"
@@ -25,6 +26,7 @@ const make = Effect.gen(function* () {
     id,
     ...telling(Services.make(sql)),
     ...telling(Deployments.make(sql)),
+    ...telling(Adoptions.make(sql)),
     ...Resources.make(sql),
     ...telling(Events.make(sql)),
     ...Monitor.make(sql),

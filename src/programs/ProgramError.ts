@@ -199,3 +199,42 @@ export class NoRevision extends Schema.TaggedError<NoRevision>()("NoRevision", {
     return `${this.service} has no earlier revision`
   }
 }
+
+/** A folder of that name would reach the agent's own files. */
+export class NameReserved extends Schema.TaggedError<NameReserved>()("NameReserved", {
+  service: Schema.String
+}) {
+  override get message() {
+    return `${this.service} is reserved: its folder would reach the agent's own`
+  }
+}
+
+export class NothingToAdopt extends Schema.TaggedError<NothingToAdopt>()("NothingToAdopt", {
+  service: Schema.String,
+  /** A service that unmanaged containers would be of. */
+  nearest: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `there is no container of ${this.service} on this node`
+  }
+}
+
+/** Containers of a service that cannot be taken over as they are. */
+export class NotAdoptable extends Schema.TaggedError<NotAdoptable>()("NotAdoptable", {
+  service: Schema.String,
+  violations: Schema.NonEmptyArray(Violation)
+}) {
+  override get message() {
+    return `${count(this.violations.length, "problem")}: ${this.violations.map((v) => `${v.field}: ${v.description}`).join("; ")}`
+  }
+}
+
+/** The registry does not know it, but there are containers that adopt would take. */
+export class ServiceUnmanaged extends Schema.TaggedError<ServiceUnmanaged>()("ServiceUnmanaged", {
+  service: Schema.String,
+  containers: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the registry has no service ${this.service}; there are unmanaged containers of it: ${this.containers.join(", ")}`
+  }
+}

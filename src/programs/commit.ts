@@ -48,7 +48,8 @@ const rowAfter = (
     containerId,
     imageId: step.imageId,
     image: made ? component.image : before.image,
-    observed: spec.active ? rests : resting
+    observed: spec.active ? rests : resting,
+    podmanRestart: made ? undefined : before.podmanRestart
   }
 }
 

@@ -29,6 +29,10 @@ export type ProgramError =
   | P.PreflightFailed
   | P.DeploymentNotFound
   | P.NoRevision
+  | P.NameReserved
+  | P.NothingToAdopt
+  | P.NotAdoptable
+  | P.ServiceUnmanaged
 
 export interface Explanation {
   /** Stable: scripts match on it. */
@@ -111,7 +115,7 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",
-    nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`
+    nextStep: `mcp adopt ${e.service} takes it over as it is, or says how to remove it`
   }),
   NotCarriedOut: () => ({ reason: "NOT_CARRIED_OUT", nextStep: "take these keys out of the definition for now" }),
   ProxyUnavailable: () => ({
@@ -145,6 +149,22 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   DeploymentNotFound: (e) => ({ reason: "DEPLOYMENT_NOT_FOUND", nextStep: `mcp history ${e.service} shows them` }),
   NoRevision: (e) => ({ reason: "NO_REVISION", nextStep: `mcp history ${e.service} shows what there is` }),
+  NameReserved: () => ({
+    reason: "NAME_RESERVED",
+    nextStep: "rename its container on the node (podman rename), and adopt it under that name"
+  }),
+  NothingToAdopt: (e) => ({
+    reason: "NOTHING_TO_ADOPT",
+    nextStep:
+      e.nearest === undefined
+        ? "podman ps --all on the node shows its containers"
+        : `mcp adopt ${e.nearest}; podman ps --all on the node shows its containers`
+  }),
+  NotAdoptable: () => ({
+    reason: "NOT_ADOPTABLE",
+    nextStep: "rename or remove on the node what stands in the way, or make that container anew, then adopt again"
+  }),
+  ServiceUnmanaged: (e) => ({ reason: "SERVICE_UNMANAGED", nextStep: `mcp adopt ${e.service}` }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
     nextStep: nextAfter(e.reason)

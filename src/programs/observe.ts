@@ -28,6 +28,8 @@ export interface Live {
   readonly restarts: number
   /** When the agent starts it again, in milliseconds since the epoch. */
   readonly restartAt: number | undefined
+  /** The policy by which podman itself starts it again, in place of the agent. */
+  readonly podmanRestart: string | undefined
   /** The end of the maintenance window that it is in, in milliseconds since the epoch. */
   readonly silencedUntil: number | undefined
 }
@@ -81,6 +83,7 @@ export const liveOf = (row: ComponentRow, known: Known, container: Container | u
     restarts: restarts?.restarts ?? 0,
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
     silencedUntil,
+    podmanRestart: row.podmanRestart,
     drift: driftOf({
       desired: row.desired,
       observed,

@@ -20,10 +20,26 @@ const onBridge = (stored: ServiceRow | undefined, rows: ReadonlyArray<ComponentR
   return stored.spec.components.some(({ network }) => network === undefined) || rows.some(older)
 }
 
+/** The service's own bridge, by whichever registry it was made: this one, or one whose containers were adopted. */
+const removeBridge = (service: string) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    for (const maker of [registry.id, ...(yield* registry.adoptedRegistries(service))]) {
+      // Somebody else's container on the bridge is no reason to fail.
+      yield* Effect.catchTag(
+        runtime.removeNetwork(serviceNetwork(service), ownNetworkLabels(service, maker)),
+        "RuntimeRefused",
+        (error) =>
+          Effect.logWarning("the service's bridge stays").pipe(Effect.annotateLogs({ service, why: error.message }))
+      )
+    }
+  })
+
 /**
- * Removes what acts that are over left behind: containers that carry this registry's label and a deployment of this
- * service's history, and that no row names any more; ports of no container; a bridge that nothing is on. To be run under
- * the service's lock, with no deployment under way.
+ * Removes what acts that are over left behind: containers that a deployment has replaced, and those that carry this
+ * registry's label and a deployment of this service's history, where no row names them any more; ports of no container; a
+ * bridge that nothing is on. To be run under the service's lock, with no deployment under way.
  */
 export const sweep = (service: string) =>
   Effect.gen(function* () {
@@ -31,25 +47,21 @@ export const sweep = (service: string) =>
     const registry = yield* Registry
     const rows = yield* registry.components(service)
     const named = new Set(rows.map((row) => row.containerId))
-    const own = (yield* runtime.list).filter(
-      ({ labels }) => labels[Labels.registry] === registry.id && labels[Labels.service] === service
+    // An adopted container carries no label of this registry: what it was replaced by names it.
+    const replaced = new Set(yield* registry.replaced(service))
+    const unnamed = (yield* runtime.list).filter(({ id }) => !named.has(id))
+    for (const { id } of unnamed.filter(({ id }) => replaced.has(id))) yield* discard(id)
+    const own = unnamed.filter(
+      ({ id, labels }) =>
+        !replaced.has(id) && labels[Labels.registry] === registry.id && labels[Labels.service] === service
     )
-    const unnamed = own.filter(({ id }) => !named.has(id))
-    for (const { id, labels } of unnamed) {
+    for (const { id, labels } of own) {
       const intended = yield* registry.deployment(labels[Labels.deployment] ?? "")
       if (Option.isSome(intended) && intended.value.service === service) yield* discard(id)
     }
     yield* registry.releaseStrayPorts(service)
     const stored = Option.getOrUndefined(yield* registry.service(service))
-    if (!onBridge(stored, rows)) {
-      // Somebody else's container on the bridge is no reason to fail.
-      yield* Effect.catchTag(
-        runtime.removeNetwork(serviceNetwork(service), ownNetworkLabels(service, registry.id)),
-        "RuntimeRefused",
-        (error) =>
-          Effect.logWarning("the service's bridge stays").pipe(Effect.annotateLogs({ service, why: error.message }))
-      )
-    }
+    if (!onBridge(stored, rows)) yield* removeBridge(service)
     yield* removeUnusedImages
     yield* registry.setSwept(service)
   })

@@ -39,6 +39,8 @@ const findEnded = (only: string | undefined) =>
       const service = services.get(row.service)
       const policy = service?.spec.components.find(({ name }) => name === row.component)?.restart
       if (row.desired !== "running" || container?.state !== "exited" || !service || !policy) continue
+      // Podman starts it again by itself: both would do it at once.
+      if (row.podmanRestart !== undefined) continue
       if (service.undeploying || !(yield* locks.lets(row.service, container.id))) continue
       const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0)
       const soFar = soFarOf(restarts, row)

@@ -65,21 +65,33 @@ export const validateMerged = (merged: ServiceSpec) =>
     return first ? new SpecInvalid({ service: merged.name, violations: [first, ...rest] }) : Effect.void
   })
 
-/** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */
-export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
+/** Every rule that the spec breaks on this node; paths are those of a definition. */
+export const brokenRules = (spec: ServiceSpec) =>
   Effect.gen(function* () {
     const node = yield* NodeInfo
     const registry = yield* Registry
     const folders = yield* ServiceFolders
     const others = (yield* registry.services).map((row) => row.spec).filter(({ name }) => name !== spec.name)
     const names = others.map(({ components, name }) => ({ service: name, components: components.map((c) => c.name) }))
-    const violations = [
+    const found = [
       ...checkService(spec).filter((violation) => violation.severity !== "warning"),
       ...checkContainerNames(spec, names),
       ...checkRoutes(spec, others, node.zone),
       ...checkVolumes(spec, node.ownPaths),
       ...checkVolumes(yield* followed(spec), yield* Effect.forEach(node.ownPaths, folders.realPath))
-    ].map((violation) => ({ field: violation.path.join("."), description: violation.message }))
+    ]
+    // A path that is no link leads where it says, and breaks a rule once.
+    return [...new Map(found.map((each) => [`${each.path.join(".")}: ${each.message}`, each])).values()]
+  })
+
+/** All that is wrong with a spec on this node, at once; the agent trusts no client to have checked. */
+export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const node = yield* NodeInfo
+    const violations = (yield* brokenRules(spec)).map(({ message, path }) => ({
+      field: path.join("."),
+      description: message
+    }))
     if (reservedBy(node.filesRoot, spec.name, node.ownPaths)) {
       violations.push({
         field: "name",

@@ -1,4 +1,5 @@
 import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"
+import type { Described } from "../domain/Described.ts"
 import type * as E from "./RuntimeError.ts"
 
 export const RuntimeState = Schema.Literal("created", "running", "paused", "stopping", "exited", "removing", "unknown")
@@ -48,6 +49,11 @@ export interface NewContainer {
   readonly memory: number | undefined
   readonly cpus: number | undefined
   readonly stopTimeoutSeconds: number
+}
+
+/** A container with all that it was made with. */
+export interface Description extends Described {
+  readonly container: Container
 }
 
 export interface LogLine {
@@ -139,6 +145,8 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
     readonly list: Effect.Effect<ReadonlyArray<Container>, Unavailable>
     /** By name or id. */
     readonly inspect: (container: string) => Effect.Effect<Container, E.ContainerNotFound | Unavailable>
+    /** As `inspect`, with all that it was made with. */
+    readonly describe: (container: string) => Effect.Effect<Description, E.ContainerNotFound | Unavailable>
     /** Creates, with the runtime's own restart policy `no`, and answers the id. Does not pull. */
     readonly create: (
       container: NewContainer

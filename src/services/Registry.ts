@@ -34,6 +34,8 @@ export interface ComponentRow {
   readonly image: string
   readonly observed: ObservedState
   readonly observedAt: number
+  /** The restart policy of podman's own that an adopted container keeps; absent: podman leaves it as it ended. */
+  readonly podmanRestart?: string | undefined
 }
 
 /** Why a deployment went back, kept with it. */
@@ -147,6 +149,17 @@ export interface SilenceRow {
   readonly actor: string
 }
 
+/** What an adopt writes at once. */
+export interface Adoption {
+  readonly deployment: Pick<DeploymentRow, "id" | "spec" | "actor">
+  readonly steps: ReadonlyArray<Omit<DeploymentStepRow, "deployment" | "newContainerId">>
+  readonly service: Omit<ServiceRow, "updatedAt">
+  readonly components: ReadonlyArray<Omit<ComponentRow, "observedAt">>
+  readonly ports: ReadonlyArray<Omit<PortRow, "deployment">>
+  /** Those whose label the containers carry: the service's bridge carries it too. */
+  readonly registries: ReadonlyArray<string>
+}
+
 type Read<A> = Effect.Effect<A, RegistryUnavailable>
 type Write = Effect.Effect<void, RegistryUnavailable>
 
@@ -194,6 +207,12 @@ export class Registry extends Context.Tag("mcp/Registry")<
       service: Omit<ServiceRow, "updatedAt">,
       components: ReadonlyArray<Omit<ComponentRow, "observedAt">>
     ) => Write
+    /** One transaction: containers that no row named are components now, by a deployment that has succeeded. */
+    readonly adopt: (adoption: Adoption) => Write
+    /** The registries that made containers of the service before it was adopted. */
+    readonly adoptedRegistries: (service: string) => Read<ReadonlyArray<string>>
+    /** Of one service, or of all: ids of the containers that deployments replaced which have succeeded and are not swept. */
+    readonly replaced: (service?: string) => Read<ReadonlyArray<string>>
     readonly deployment: (id: string) => Read<Option.Option<DeploymentRow>>
     /** Newest first. */
     readonly deployments: (service: string, limit: number) => Read<ReadonlyArray<DeploymentRow>>

@@ -196,12 +196,12 @@ layer(WithRegistry, { excludeTestServices: true, timeout: "120 seconds" })("the 
         new RegExp(
           `^mcp: deploy shop/${service} failed on here: a container named ${name} is there that this registry did`
         )
-      const next = (name: string) => new RegExp(`see what it is \\(podman inspect ${name}\\), then rename or remove it`)
+      const next = /next: mcp adopt shop takes it over as it is, or says how to remove it/
       yield* Effect.scoped(
         Effect.gen(function* () {
           const untouched = yield* Stranger.container(node, "shop-db")
           node.define("shop", `${shop({ port, script: serving("new") })}${db}`)
-          told(yield* node.mcp("deploy", "shop"), refused("db", "shop-db"), next("shop-db"))
+          told(yield* node.mcp("deploy", "shop"), refused("db", "shop-db"), next)
           yield* untouched
         })
       )
@@ -218,7 +218,9 @@ layer(WithRegistry, { excludeTestServices: true, timeout: "120 seconds" })("the 
           const untouched = yield* Stranger.container(node, name)
           node.define("shop", shop({ port, script: serving("new") }))
           const refused = /^mcp: deploy shop\/web failed on here: a container named shop-web\.prev is there that this /
-          told(yield* node.mcp("deploy", "shop"), refused, /podman inspect shop-web\.prev\), then rename or remove it/)
+          told(yield* node.mcp("deploy", "shop"), refused, /next: mcp adopt shop/)
+          const adopted = yield* node.mcp("adopt", "shop")
+          assert.match(adopted.stderr, /podman rm --force shop-web\.prev/)
           assert.strictEqual(yield* get(port), "old\n")
           node.define("shop", shop({ port }))
           assert.strictEqual((yield* node.mcp("stop", "shop")).code, 0)

@@ -71,6 +71,38 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
   const tagOf = <R>(effect: Effect.Effect<unknown, { readonly _tag: string }, R>) =>
     Effect.map(Effect.flip(effect), (error) => error._tag)
 
+  it.scoped("contract: a container is described by all that it was made with", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      yield* bridge
+      const asked = {
+        ...{
+          env: { GREETING: "a=b c" },
+          user: "1:1",
+          network: { to: network, aliases: [] },
+          ports: ["127.0.0.1:1080:80"]
+        },
+        ...{
+          volumes: ["/usr:/host:ro", "contract-data:/data"],
+          memory: 64 * 1024 ** 2,
+          cpus: 0.5,
+          stopTimeoutSeconds: 3
+        }
+      }
+      const id = yield* created("c-described", { ...asked, entrypoint: ["sh", "-c"], cmd: ["sleep 600"] })
+      const found = yield* runtime.describe("c-described")
+      assert.deepInclude(found, { entrypoint: ["sh", "-c"], cmd: ["sleep 600"], user: "1:1", networks: [network] })
+      assert.deepInclude(found, { memory: 64 * 1024 ** 2, cpus: 0.5, stopTimeoutMs: 3000, restart: "no" })
+      assert.strictEqual(found.env.GREETING, "a=b c")
+      const mounts = found.volumes.map((each) => `${each.source}:${each.target}${each.readOnly ? ":ro" : ""}`).sort()
+      assert.deepEqual(mounts, ["/usr:/host:ro", "contract-data:/data"])
+      assert.deepEqual(found.beyond, [])
+      assert.deepEqual(found.image.references, [image])
+      assert.deepEqual(found.container, yield* runtime.inspect(id))
+      assert.strictEqual(yield* tagOf(runtime.describe("c-nobody")), "ContainerNotFound")
+    })
+  )
+
   it.scoped("contract: a container is found by its name and by its id, as it was asked for", () =>
     Effect.gen(function* () {
       const runtime = yield* ContainerRuntime

@@ -5,6 +5,7 @@ import type { ServiceSpec } from "../../src/domain/Spec.ts"
 import { canonicalService } from "../../src/domain/SpecHash.ts"
 import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
+import { adopt } from "../../src/programs/adopt.ts"
 import { settle, unsettled } from "../../src/programs/boot.ts"
 import { deploy } from "../../src/programs/deploy.ts"
 import { start, stop, undeploy } from "../../src/programs/lifecycle.ts"
@@ -16,6 +17,7 @@ import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { violations } from "../support/invariants.ts"
 import { Fuse, fused, wasKilled } from "./crashing.ts"
+import { leftBehind } from "./foreign.ts"
 import { asked, deployed, node, passTime, specOf } from "./support.ts"
 
 /** Three components: one handed over by its route, one that must stop first, one that both stay with. */
@@ -29,6 +31,11 @@ const mixed = (version: string, change: Record<string, unknown> = {}) =>
     ],
     ...change
   })
+/** Containers do not tell in which order the definition had them. */
+const sorted = (spec: ServiceSpec): ServiceSpec => {
+  const [first, ...rest] = [...spec.components].sort((a, b) => (a.name < b.name ? -1 : 1))
+  return first ? { ...spec, components: [first, ...rest] } : spec
+}
 const one = (order: string, version: string) =>
   specOf({
     name: "shop",
@@ -72,6 +79,8 @@ type Needed = Effect.Effect.Context<ReturnType<typeof deploy>>
 interface Kind {
   readonly name: string
   readonly before: ReadonlyArray<ServiceSpec>
+  /** The service that a lost registry left behind. It is no deployment: said again it is done. */
+  readonly lost?: ServiceSpec
   readonly act: Effect.Effect<unknown, unknown, Needed>
   /** What the service may be afterwards; undefined: gone. */
   readonly may: ReadonlyArray<ServiceSpec | undefined>
@@ -110,7 +119,14 @@ const kinds: ReadonlyArray<Kind> = [
     act: syncing(one("start-first", "2")),
     may: [one("start-first", "1"), one("start-first", "2")]
   },
-  { name: "undeploy", before: [mixed("1")], act: undeploy("shop"), may: [undefined, mixed("1")] }
+  { name: "undeploy", before: [mixed("1")], act: undeploy("shop"), may: [undefined, mixed("1")] },
+  {
+    name: "adopt",
+    before: [],
+    lost: mixed("1"),
+    act: adopt({ service: "shop", dryRun: false, actor: "ada" }, () => Effect.void),
+    may: [sorted(mixed("1"))]
+  }
 ]
 
 /** Brings the node to where the act begins, kills the agent at `call`, starts a new one; answers whether it was killed. */
@@ -120,6 +136,10 @@ const round = (kind: Kind, call: number, after: boolean) =>
     const control = yield* FakeRuntimeControl
     const fuse = yield* Fuse
     for (const spec of kind.before) yield* newAgent(deployed(spec))
+    if (kind.lost) yield* leftBehind(kind.lost)
+    if (kind.lost) yield* (yield* ContainerRuntime).rename("shop-db", "shop-db.prev")
+    const startedAt = Effect.map(control.containers, (all) => all.map((c) => `${c.id} ${c.state} ${c.startedAt}`))
+    const untouched = yield* startedAt
     yield* fuse.set(call, after)
     const exit = yield* through(newAgent(kind.act))
     yield* fuse.off
@@ -133,6 +153,10 @@ const round = (kind: Kind, call: number, after: boolean) =>
     ).pipe(Effect.exit)
     const at = `${kind.name}, killed ${after ? "after" : "before"} call ${call}`
     assert.isTrue(Exit.isSuccess(recovered), at)
+    if (kind.lost) {
+      assert.isTrue(Exit.isSuccess(yield* through(newAgent(kind.act))), at)
+      assert.deepStrictEqual(yield* startedAt, untouched, at)
+    }
     assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
     const stored = Option.getOrUndefined(yield* (yield* Registry).service("shop"))?.spec
     const text = (spec: ServiceSpec | undefined) => (spec === undefined ? "gone" : canonicalService(spec))

@@ -17,8 +17,11 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
     const found: Array<string> = []
     const stored = Option.getOrUndefined(yield* registry.service(service))
     const rows = yield* registry.components(service)
+    // An adopted container carries another registry's labels, or none.
     const own = (yield* runtime.list).filter(
-      ({ labels }) => labels[Labels.registry] === registry.id && labels[Labels.service] === service
+      ({ id, labels }) =>
+        (labels[Labels.registry] === registry.id && labels[Labels.service] === service) ||
+        rows.some((row) => row.containerId === id)
     )
     const ports = yield* registry.ports(service)
 
@@ -43,14 +46,15 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
       if (container === undefined) continue
       const name = containerName(service, component.name)
       if (container.containerName !== name) found.push(`${name} is called ${container.containerName}`)
-      if (container.labels[Labels.spec] !== row.specHash) found.push(`${name} was made from another spec`)
+      const labelled = container.labels[Labels.registry] !== undefined
+      if (labelled && container.labels[Labels.spec] !== row.specHash) found.push(`${name} was made from another spec`)
       const done = container.state === "exited" && endedByPolicy(component.restart, container.exitCode)
       if (row.desired === "running" && container.state !== "running" && !done) {
         found.push(`${name} is ${container.state}`)
       }
       if (row.desired === "stopped" && container.state === "running") found.push(`${name} runs, and should not`)
       const fresh = row.specHash === specHash(component)
-      if (container.labels[Labels.generation] !== String(row.generation)) {
+      if (labelled && container.labels[Labels.generation] !== String(row.generation)) {
         found.push(`${name} is generation ${container.labels[Labels.generation]} instead of ${row.generation}`)
       }
       if (row.desired === "running" && row.imageId !== undefined && container.imageId !== row.imageId) {

@@ -57,6 +57,7 @@ const changed = ({ action, component, from_image, to_image }: Change): string =>
 }
 
 const changes = (d: Json.HistoryEntry): string => {
+  if (d.kind === "adopt") return `adopted ${d.changes.map((c) => c.component).join(", ")}`
   const all = d.changes.filter((c) => !idle(c)).map(changed)
   return [...(d.rollback_to === null ? [] : [`back to ${d.rollback_to}`]), ...all].join(", ") || "nothing"
 }

@@ -70,6 +70,9 @@ const renderService = (s: Json.StatusService, look: Look, alone: boolean): Reado
       { ...look, width: look.width - 2 }
     )
   ),
+  ...s.components.flatMap((c) =>
+    c.podman_restart === null ? [] : [`  ${c.component}: adopted; podman itself restarts it (${c.podman_restart})`]
+  ),
   ...s.deployments
     .slice(0, DEPLOYMENTS)
     .map((d) =>

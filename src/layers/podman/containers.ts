@@ -11,6 +11,7 @@ import {
 } from "../../services/RuntimeError.ts"
 import { type Api, asUnavailable, mapRefusal, path, type Refusal } from "./api.ts"
 import { attach } from "./attach.ts"
+import { Described, described, ImageSettings } from "./describe.ts"
 import { Inspected, inspected, Listed, listed } from "./facts.ts"
 import { decodeCut, logLines, output } from "./frames.ts"
 import { spec } from "./spec.ts"
@@ -40,18 +41,29 @@ const orMissing =
 const Created = Schema.Struct({ Id: Schema.String })
 
 export const make = (api: Api) => {
-  const raw = (name: string) =>
-    api.json({ operation: "inspect", request: get(path`/containers/${name}/json`), within: "4 seconds" }, Inspected)
-
-  const inspect = (name: string) =>
-    raw(name).pipe(
+  const raw = <A extends { readonly Id: string; readonly Name: string }, I>(
+    name: string,
+    schema: Schema.Schema<A, I>
+  ) =>
+    api.json({ operation: "inspect", request: get(path`/containers/${name}/json`), within: "4 seconds" }, schema).pipe(
       Effect.filterOrFail(
         (one) => one.Name === name || (name.length >= 12 && one.Id.startsWith(name)),
         () => new ContainerNotFound({ container: name })
-      ),
-      Effect.map(inspected),
-      mapRefusal(orMissing(name, asUnavailable))
+      )
     )
+
+  const inspect = (name: string) =>
+    raw(name, Inspected).pipe(Effect.map(inspected), mapRefusal(orMissing(name, asUnavailable)))
+
+  const describe = (name: string) =>
+    Effect.gen(function* () {
+      const one = yield* raw(name, Described)
+      const image = yield* api.json(
+        { operation: "image", request: get(path`/images/${one.Image}/json`), within: "4 seconds" },
+        ImageSettings
+      )
+      return described(one, image)
+    }).pipe(mapRefusal(orMissing(name, asUnavailable)))
 
   /**
    * podman takes the start of any id for the container, so a container "db" that is gone would be another one whose
@@ -165,6 +177,7 @@ export const make = (api: Api) => {
   return {
     list: list(api),
     inspect,
+    describe,
     create,
     start,
     stop,

@@ -11,7 +11,7 @@ type Shape = Registry["Type"]
 
 const finished: ReadonlySet<DeploymentState> = new Set(["succeeded", "rolled_back"])
 
-const setState = (
+export const setState = (
   sql: SqlClient.SqlClient,
   deployment: string,
   state: DeploymentState,
@@ -29,32 +29,31 @@ const setState = (
         WHERE id = ${deployment}`
   })
 
+/** A deployment with its steps, in the state `starting`; to be run in a transaction. */
+export const begin = (sql: SqlClient.SqlClient, ...[row, steps]: Parameters<Shape["beginDeployment"]>) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* sql`INSERT INTO deployments
+        (id, service, kind, spec, actor, state, rollback_to, pinned_from, started_at)
+      VALUES (${row.id}, ${row.service}, ${row.kind}, ${encodeSpec(row.spec)}, ${row.actor}, 'starting',
+        ${row.rollbackTo ?? null}, ${row.pinnedFrom ?? null}, ${now})`
+    yield* noting(
+      sql,
+      sql`SELECT service, '' AS component, kind, '' AS from_state, state AS to_state, '' AS message, actor
+          FROM deployments WHERE id = ${row.id}`
+    )
+    for (const step of steps) {
+      yield* sql`INSERT INTO deployment_steps (deployment, component, action, update_order, generation,
+          from_image, image_id, image_digest, previous_container_id, previous_ran)
+        VALUES (${row.id}, ${step.component}, ${step.action}, ${step.updateOrder}, ${step.generation},
+          ${step.fromImage ?? null}, ${step.imageId ?? null}, ${step.imageDigest ?? null},
+          ${step.previousContainerId ?? null}, ${step.previousRan ? 1 : 0})`
+    }
+  })
+
 export const make = (sql: SqlClient.SqlClient) =>
   ({
-    beginDeployment: (row, steps) =>
-      write(
-        sql.withTransaction(
-          Effect.gen(function* () {
-            const now = yield* Clock.currentTimeMillis
-            yield* sql`INSERT INTO deployments
-                (id, service, kind, spec, actor, state, rollback_to, pinned_from, started_at)
-              VALUES (${row.id}, ${row.service}, ${row.kind}, ${encodeSpec(row.spec)}, ${row.actor}, 'starting',
-                ${row.rollbackTo ?? null}, ${row.pinnedFrom ?? null}, ${now})`
-            yield* noting(
-              sql,
-              sql`SELECT service, '' AS component, kind, '' AS from_state, state AS to_state, '' AS message, actor
-                  FROM deployments WHERE id = ${row.id}`
-            )
-            for (const step of steps) {
-              yield* sql`INSERT INTO deployment_steps (deployment, component, action, update_order, generation,
-                  from_image, image_id, image_digest, previous_container_id, previous_ran)
-                VALUES (${row.id}, ${step.component}, ${step.action}, ${step.updateOrder}, ${step.generation},
-                  ${step.fromImage ?? null}, ${step.imageId ?? null}, ${step.imageDigest ?? null},
-                  ${step.previousContainerId ?? null}, ${step.previousRan ? 1 : 0})`
-            }
-          })
-        )
-      ),
+    beginDeployment: (row, steps) => write(sql.withTransaction(begin(sql, row, steps))),
     setNewContainer: (deployment, component, containerId) =>
       write(sql`UPDATE deployment_steps SET new_container_id = ${containerId}
                 WHERE deployment = ${deployment} AND component = ${component}`),

@@ -134,12 +134,24 @@ const monitor = Effect.gen(function* () {
     )`
 })
 
+const adoption = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE components ADD COLUMN podman_restart TEXT`
+  yield* sql`
+    CREATE TABLE adopted_registries (
+      service TEXT NOT NULL REFERENCES services (service) ON DELETE CASCADE,
+      registry TEXT NOT NULL,
+      PRIMARY KEY (service, registry)
+    )`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
   "0002_commit_protocol": commitProtocol,
   "0003_events": events,
-  "0004_monitor": monitor
+  "0004_monitor": monitor,
+  "0005_adoption": adoption
 }
 
 /** The newest schema that this program knows. */

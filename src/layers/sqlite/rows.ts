@@ -66,7 +66,8 @@ export const ComponentRow = Schema.Struct({
   imageId: nullable(Schema.String, "image_id"),
   image: Schema.String,
   observed: ObservedState,
-  observedAt: column(Schema.Number, "observed_at")
+  observedAt: column(Schema.Number, "observed_at"),
+  podmanRestart: nullable(Schema.String, "podman_restart")
 })
 
 export const DeploymentRow = Schema.Struct({

@@ -39,12 +39,14 @@ export const putComponent = (sql: SqlClient.SqlClient, row: Parameters<Shape["pu
     const now = yield* Clock.currentTimeMillis
     yield* observing(sql, row.service, row.component, row.observed)
     yield* sql`INSERT INTO components (service, component, desired, spec_hash, generation, container_id, image_id, image,
-          observed, observed_at)
+          observed, observed_at, podman_restart)
         VALUES (${row.service}, ${row.component}, ${row.desired}, ${row.specHash}, ${row.generation},
-          ${row.containerId ?? null}, ${row.imageId ?? null}, ${row.image}, ${row.observed}, ${now})
+          ${row.containerId ?? null}, ${row.imageId ?? null}, ${row.image}, ${row.observed}, ${now},
+          ${row.podmanRestart ?? null})
         ON CONFLICT (service, component) DO UPDATE SET desired = excluded.desired, spec_hash = excluded.spec_hash,
           generation = excluded.generation, container_id = excluded.container_id, image_id = excluded.image_id,
-          image = excluded.image, observed = excluded.observed, observed_at = excluded.observed_at`
+          image = excluded.image, observed = excluded.observed, observed_at = excluded.observed_at,
+          podman_restart = excluded.podman_restart`
   })
 
 const setObserved = (sql: SqlClient.SqlClient, seen: Parameters<Shape["observe"]>[0][number]) =>
