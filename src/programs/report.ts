@@ -60,7 +60,9 @@ const observe = (
 
 const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
   const { health, policy, restarts } = known(row, container)
-  const observed = answered ? observe(row, container, health) : "unknown"
+  // What ended by its policy has, also where podman has lost its container.
+  const rests = container === undefined && restarts?.rests === true
+  const observed = !answered ? "unknown" : rests ? "exited" : observe(row, container, health)
   // A container is made by its image's id: the row has the name that was asked for.
   const image = container === undefined || container.imageId === row.imageId ? row.image : container.image
   const exitCode = observed === "exited" ? container?.exitCode : undefined
@@ -79,13 +81,15 @@ const liveOf = (row: ComponentRow, known: Known, container: Container | undefine
     health,
     restarts: restarts?.restarts ?? 0,
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
-    drift: driftOf({
-      desired: row.desired,
-      observed,
-      exitCode,
-      restart: policy,
-      image: { desired: row.imageId, actual: container?.imageId }
-    })
+    drift: rests
+      ? []
+      : driftOf({
+          desired: row.desired,
+          observed,
+          exitCode,
+          restart: policy,
+          image: { desired: row.imageId, actual: container?.imageId }
+        })
   }
 }
 

@@ -115,8 +115,19 @@ const events = Effect.gen(function* () {
   yield* sql`CREATE INDEX events_by_time ON events (at)`
 })
 
+/** What ended by its policy is known to have, also when podman has lost its container. */
+const restingContainers = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE restarts ADD COLUMN rests BIGINT NOT NULL DEFAULT 0`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
-export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol, "0003_events": events }
+export const migrations = {
+  "0001_registry": first,
+  "0002_commit_protocol": commitProtocol,
+  "0003_events": events,
+  "0004_resting_containers": restingContainers
+}
 
 /** The newest schema that this program knows. */
 export const schemaVersion = Object.keys(migrations).length
