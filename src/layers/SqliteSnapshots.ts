@@ -59,7 +59,7 @@ const factsOf = (file: string, shown: string): Omit<SnapshotFacts, "beside"> => 
   const db = new Database(file, { fileMustExist: true, readonly: true })
   try {
     const [check] = db.pragma("integrity_check(1)") as ReadonlyArray<{ integrity_check: string }>
-    if (check?.integrity_check !== "ok") throw no(`it is damaged: ${check?.integrity_check}`)
+    if (check?.integrity_check !== "ok") throw no(`it is damaged: ${check?.integrity_check.replace(/\s+/g, " ")}`)
     const one = (sql: string) => (db.prepare(sql).get() as { value: string | number } | undefined)?.value
     const tables = new Set(
       (db.prepare("SELECT name FROM sqlite_master").all() as ReadonlyArray<{ name: string }>).map(({ name }) => name)

@@ -12,6 +12,7 @@ import { awaitReady } from "./readiness.ts"
 import { recover, tidy } from "./recover.ts"
 import { counted, noteRest, restartsOf } from "./restarts.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { takeBack } from "./takeBack.ts"
 
 /**
  * What became of one component: it `runs` already, `rests` by its policy, is to be `stopped`, `waits` for its next restart,
@@ -86,17 +87,25 @@ const ready = (work: Work, container: string) =>
     return yield* Effect.map(waited, Option.isSome)
   })
 
+const factsOf = (service: string, component: string) =>
+  Effect.gen(function* () {
+    const facts = yield* gather(service)
+    const row = facts.rows.get(component)
+    if (row?.desired !== "running" || facts.current.has(component)) return facts
+    return (yield* takeBack(facts, row)) ? yield* gather(service) : facts
+  })
+
 const bringOne = (work: Work) =>
   Effect.gen(function* () {
     const { byHand, component, row: stored } = work
     const registry = yield* Registry
-    const facts = yield* gather(stored.service)
     const now = yield* Clock.currentTimeMillis
     const told = (fate: Fate, why = "", nextStep = ""): BroughtBack => ({
       service: stored.service,
       component: component.name,
       ...{ fate, why, nextStep }
     })
+    const facts = yield* factsOf(stored.service, component.name)
     const row = facts.rows.get(component.name)
     if (row?.desired !== "running") return told("stopped")
     const container = facts.current.get(component.name)

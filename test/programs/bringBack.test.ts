@@ -223,6 +223,43 @@ describe("what should run is brought back", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("but a container that was made in its place, for a deployment that is known, is its own and goes on", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      const registry = yield* Registry
+      // As in a registry that was restored from a snapshot of before the container was made again.
+      const older = yield* registry.components("shop")
+      const ports = yield* registry.ports("shop")
+      yield* control.lose
+      yield* back()
+      const made = (yield* control.containers).map(({ id }) => id)
+      const asBefore = Effect.gen(function* () {
+        for (const row of older) yield* registry.putComponent(row)
+        for (const { id } of yield* control.containers) yield* registry.releasePorts(id)
+        for (const row of ports) {
+          yield* registry.reservePort(row)
+          yield* registry.bindPorts(row.deployment, row.component, row.containerId ?? "")
+        }
+      })
+      yield* asBefore
+      assert.deepStrictEqual(yield* back(), ["db runs", "migrate rests", "import rests", "web runs"])
+      assert.deepStrictEqual(
+        (yield* control.containers).map(({ id }) => id),
+        made
+      )
+      assert.deepStrictEqual(
+        yield* portsNow,
+        ports.map(({ port }) => port)
+      )
+      yield* sound
+      // Of another generation it would only be in the way.
+      yield* asBefore
+      for (const row of older) yield* registry.putComponent({ ...row, generation: row.generation + 1 })
+      assert.deepStrictEqual(yield* back(), ["db made", "migrate rests", "import rests", "web made"])
+      yield* sound
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("each of which is an event that says why, and by whom", () =>
     Effect.gen(function* () {
       const control = yield* running()
