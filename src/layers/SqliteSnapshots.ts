@@ -52,12 +52,14 @@ const copyPrivate = (from: string, to: string) => {
   sync(to)
 }
 
-/** What a database holds, if it is whole and a registry. */
+/** What a draft of a database holds, if it is whole and a registry. */
 const factsOf = (file: string, shown: string): Omit<SnapshotFacts, "beside"> => {
   const no = (why: string) =>
     new SnapshotFailed({ file: shown, why, nextStep: "take another snapshot: ls -l of their folder shows them" })
-  const db = new Database(file, { fileMustExist: true, readonly: true })
+  const db = new Database(file, { fileMustExist: true })
   try {
+    // One file is all of it, also of a copy that was in use with a log beside it.
+    db.pragma("journal_mode = DELETE")
     const [check] = db.pragma("integrity_check(1)") as ReadonlyArray<{ integrity_check: string }>
     if (check?.integrity_check !== "ok") throw no(`it is damaged: ${check?.integrity_check.replace(/\s+/g, " ")}`)
     const one = (sql: string) => (db.prepare(sql).get() as { value: string | number } | undefined)?.value
@@ -175,7 +177,12 @@ const restore = (file: string, database: string, now: number) => {
     sync(folder)
     return { facts, kept }
   } finally {
-    for (const each of [draft, ...belonging.map((name) => `${join(folder, name)}.${process.pid}.draft`)]) {
+    for (const each of [
+      draft,
+      `${draft}-wal`,
+      `${draft}-shm`,
+      ...belonging.map((name) => `${join(folder, name)}.${process.pid}.draft`)
+    ]) {
       rmSync(each, { force: true })
     }
   }
