@@ -3,6 +3,7 @@ import { userInfo } from "node:os"
 import { Clock, Console, Effect, Either, Exit, Option, Schema } from "effect"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
 import { parseDefinition } from "../domain/Definition.ts"
+import type { ServiceSpec } from "../domain/Spec.ts"
 import { formatProblem } from "../domain/Toml.ts"
 import type { BroughtBack, Fate } from "../programs/bringBack.ts"
 import type { DeployEvent, DeployFailure } from "../programs/DeployEvent.ts"
@@ -126,7 +127,8 @@ const failedWith = (service: string, failure: DeployFailure | undefined) =>
     return yield* fail(`${service} is as it was: ${what}`, failure?.nextStep ?? "see the lines above", 1)
   })
 
-const definitionIn = (file: string) =>
+/** Read before the registry and podman are touched. */
+export const definitionIn = (file: string) =>
   Effect.gen(function* () {
     const text = yield* Effect.try(() => readFileSync(file, "utf8")).pipe(
       Effect.catchAll(() => fail(`cannot read ${file}`, "name a service's definition, a TOML file", 2))
@@ -138,9 +140,8 @@ const definitionIn = (file: string) =>
   })
 
 /** `mcp-agent deploy FILE`, the break-glass: the same validation and the same deployment as an operator's. */
-export const deployByHand = (file: string) =>
+export const deployByHand = (spec: ServiceSpec) =>
   Effect.gen(function* () {
-    const spec = yield* definitionIn(file)
     const request = {
       ...{ spec, components: [], force: false, pull: false, noWait: false, wait: false, respectPin: false },
       actor: yield* actor

@@ -3,7 +3,7 @@ import { Console, Effect, type Layer, Option, Schema } from "effect"
 import { type AgentConfig, renderConfig } from "../domain/AgentConfig.ts"
 import type { HostTrials } from "../services/HostTrials.ts"
 import type { Snapshots } from "../services/Snapshots.ts"
-import { deployByHand, type OnThisNode, recoverByHand } from "./byHand.ts"
+import { definitionIn, deployByHand, type OnThisNode, recoverByHand } from "./byHand.ts"
 import { reportHost } from "./checkHost.ts"
 import { init } from "./init.ts"
 import { load } from "./loadConfig.ts"
@@ -84,7 +84,7 @@ export const commands = <E, E2, E3, R>(
       Command.make(
         "deploy",
         { ...inherited, file: Args.text({ name: "FILE" }).pipe(Args.withDescription("a service's definition")) },
-        ({ config, file }) => byHand(config, () => deployByHand(file))
+        ({ config, file }) => Effect.flatMap(definitionIn(file), (spec) => byHand(config, () => deployByHand(spec)))
       ).pipe(Command.withDescription("With the agent stopped: deploy a definition, when nobody can log in")),
       Command.make("snapshot", { ...inherited, ...snapshotOptions }, ({ config, keep, to }) =>
         withSnapshots(config, (loaded) => snapshotRegistry(loaded, to, keep))
