@@ -60,7 +60,8 @@ lib=$root$prefix/lib/mcp
 bin=$root$prefix/bin
 units=$root/etc/systemd/system
 all=(mcp mcp-agent mcp-mcias)
-services=(mcp-agent mcp-mcias)
+units_of_all=(mcp-agent.service mcp-agent-snapshot.service mcp-agent-snapshot.timer mcp-mcias.service)
+program_of() { case $1 in mcp-agent*) echo mcp-agent ;; *) echo mcp-mcias ;; esac; }
 
 # Only for the machine itself, and where systemd runs it.
 has_systemd() { [[ -z $root && -d /run/systemd/system ]] && command -v systemctl >/dev/null; }
@@ -91,13 +92,13 @@ install_programs() {
 
 install_units() {
   local name
-  for name in "${services[@]}"; do
-    [[ -f $lib/$name && -f $here/$name.service ]] || continue
+  for name in "${units_of_all[@]}"; do
+    [[ -f $lib/$(program_of "$name") && -f $here/$name ]] || continue
     mkdir -p "$units"
-    fill "$here/$name.service" >"$units/$name.service.new"
-    chmod 644 "$units/$name.service.new"
-    mv -f "$units/$name.service.new" "$units/$name.service"
-    say "installed ${units#"$root"}/$name.service"
+    fill "$here/$name" >"$units/$name.new"
+    chmod 644 "$units/$name.new"
+    mv -f "$units/$name.new" "$units/$name"
+    say "installed ${units#"$root"}/$name"
   done
 }
 
@@ -127,6 +128,10 @@ start() {
     systemctl enable mcp-agent
     systemctl restart mcp-agent
     say "started mcp-agent; its log: journalctl -u mcp-agent"
+    if [[ -f $units/mcp-agent-snapshot.timer ]]; then
+      systemctl enable --now mcp-agent-snapshot.timer
+      say "a snapshot of the registry is taken each day, the last 7 are kept: $dir/snapshots"
+    fi
   fi
   if [[ -f $lib/mcp-mcias ]]; then systemctl try-restart mcp-mcias; fi
 }
@@ -134,11 +139,11 @@ start() {
 uninstall() {
   local name
   if [[ -z $programs_only ]]; then
-    for name in "${services[@]}"; do
-      [[ -e $units/$name.service ]] || continue
+    for name in "${units_of_all[@]}"; do
+      [[ -e $units/$name ]] || continue
       if has_systemd; then systemctl disable --now "$name"; fi
-      rm -f "$units/$name.service"
-      say "removed ${units#"$root"}/$name.service"
+      rm -f "$units/$name"
+      say "removed ${units#"$root"}/$name"
     done
     if has_systemd; then systemctl daemon-reload; fi
   fi

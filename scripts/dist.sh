@@ -21,7 +21,11 @@ for program in mcp mcp-agent mcp-mcias; do
     if [[ -f dist/$part ]]; then install -D -m "$(stat -c %a "dist/$part")" "dist/$part" "$draft/$part"; fi
   done
   install -m 755 deploy/install.sh "$draft/"
-  if [[ -f deploy/$program.service ]]; then install -m 644 "deploy/$program.service" "$draft/"; fi
+  units=("$program.service")
+  if [[ $program == mcp-agent ]]; then units+=(mcp-agent-snapshot.service mcp-agent-snapshot.timer); fi
+  for unit in "${units[@]}"; do
+    if [[ -f deploy/$unit ]]; then install -m 644 "deploy/$unit" "$draft/"; fi
+  done
   install -m 644 README.md "$draft/"
   rm -rf "${out:?}/$name" && mv "$draft" "$out/$name"
   # The same content makes the same archive.

@@ -1,53 +1,40 @@
-import { readFileSync } from "node:fs"
-import { Command, Options } from "@effect/cli"
-import { Console, Effect, Either, type Layer, Option, Schema } from "effect"
-import { type AgentConfig, loadAgentConfig, renderConfig } from "../domain/AgentConfig.ts"
-import { formatProblem } from "../domain/Toml.ts"
+import { Args, Command, Options } from "@effect/cli"
+import { Console, Effect, type Layer, Option, Schema } from "effect"
+import { type AgentConfig, renderConfig } from "../domain/AgentConfig.ts"
 import type { HostTrials } from "../services/HostTrials.ts"
+import type { Snapshots } from "../services/Snapshots.ts"
+import { definitionIn, deployByHand, type OnThisNode, recoverByHand } from "./byHand.ts"
 import { reportHost } from "./checkHost.ts"
 import { init } from "./init.ts"
-
-export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
-  file: Schema.String,
-  problems: Schema.NonEmptyArray(Schema.String)
-}) {
-  override get message() {
-    const n = this.problems.length
-    return `${n} problem${n === 1 ? "" : "s"} in the config\n${this.problems.map((line) => `  ${line}`).join("\n")}\n  next: correct it, then: mcp-agent check-config --config ${this.file}`
-  }
-}
-
-export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
-  file: Schema.String,
-  why: Schema.String
-}) {
-  override get message() {
-    return `cannot read ${this.file}: ${this.why}\n  next: name the config with --config FILE`
-  }
-}
-
-const load = (file: string): Effect.Effect<AgentConfig, ConfigInvalid | ConfigUnreadable> =>
-  Effect.gen(function* () {
-    const text = yield* Effect.try({
-      try: () => readFileSync(file, "utf8"),
-      catch: (cause) => new ConfigUnreadable({ file, why: cause instanceof Error ? cause.message : String(cause) })
-    })
-    return yield* Either.mapLeft(loadAgentConfig({ file, text, env: process.env }), ([first, ...rest]) => {
-      const problems = [formatProblem(first), ...rest.map(formatProblem)] as const
-      return new ConfigInvalid({ file, problems })
-    })
-  })
+import { load } from "./loadConfig.ts"
+import { restoreRegistry, snapshotRegistry } from "./snapshots.ts"
 
 const config = Options.text("config").pipe(
   Options.withDescription("the agent's config file"),
   Options.withDefault("/srv/mcp/mcp-agent.toml")
 )
 
+const snapshotOptions = {
+  to: Options.text("to").pipe(
+    Options.withPseudoName("DIR or FILE"),
+    Options.optional,
+    Options.withDescription("a folder, or a file that is not there; snapshots/ beside the database when absent")
+  ),
+  keep: Options.integer("keep").pipe(
+    Options.withPseudoName("N"),
+    Options.withSchema(Schema.Int.pipe(Schema.greaterThan(0, { message: () => "--keep takes a number from 1 on" }))),
+    Options.optional,
+    Options.withDescription("how many of this node's snapshots stay in the folder; all when absent")
+  )
+}
+
 /** The agent's commands; `serve` is what bare `mcp-agent` does. Layers come from the entry file. */
-export const commands = <E, E2, R>(
+export const commands = <E, E2, E3, R>(
   serve: (config: AgentConfig, file: string) => Effect.Effect<never, E, R>,
   logging: (config: AgentConfig) => Layer.Layer<never, E2>,
-  trials: (config: AgentConfig) => Layer.Layer<HostTrials>
+  trials: (config: AgentConfig) => Layer.Layer<HostTrials>,
+  onThisNode: (config: AgentConfig, file: string) => Layer.Layer<OnThisNode, E3>,
+  snapshots: Layer.Layer<Snapshots>
 ) => {
   const run = ({ config: file }: { readonly config: string }) =>
     Effect.flatMap(load(file), (loaded) => Effect.provide(serve(loaded, file), logging(loaded)))
@@ -57,6 +44,20 @@ export const commands = <E, E2, R>(
     <A, E, R>(act: (options: { readonly config: string }) => Effect.Effect<A, E, R>) =>
     ({ config: own }: { readonly config: Option.Option<string> }) =>
       Effect.flatMap(parent, ({ config: before }) => act({ config: Option.getOrElse(own, () => before) }))
+  /** With the agent stopped: the registry's lock holds everybody else off. */
+  const byHand = <E>(config: Option.Option<string>, act: (loaded: AgentConfig) => Effect.Effect<void, E, OnThisNode>) =>
+    withConfig(({ config: file }) =>
+      Effect.flatMap(load(file), (loaded) =>
+        act(loaded).pipe(Effect.provide(onThisNode(loaded, file)), Effect.provide(logging(loaded)))
+      )
+    )({ config })
+  const withSnapshots = <E>(
+    config: Option.Option<string>,
+    act: (loaded: AgentConfig) => Effect.Effect<void, E, Snapshots>
+  ) =>
+    withConfig(({ config: file }) => Effect.flatMap(load(file), (loaded) => Effect.provide(act(loaded), snapshots)))({
+      config
+    })
   return parent.pipe(
     Command.withDescription("The agent of one node: runs containers through podman and answers over gRPC"),
     Command.withSubcommands([
@@ -76,7 +77,23 @@ export const commands = <E, E2, R>(
       ).pipe(
         Command.withDescription("Try on this node what the agent will need: each line ok, or failed with the fix")
       ),
-      init
+      init,
+      Command.make("recover", inherited, ({ config }) => byHand(config, recoverByHand)).pipe(
+        Command.withDescription("With the agent stopped: bring back all that should run, and say what was done")
+      ),
+      Command.make(
+        "deploy",
+        { ...inherited, file: Args.text({ name: "FILE" }).pipe(Args.withDescription("a service's definition")) },
+        ({ config, file }) => Effect.flatMap(definitionIn(file), (spec) => byHand(config, () => deployByHand(spec)))
+      ).pipe(Command.withDescription("With the agent stopped: deploy a definition, when nobody can log in")),
+      Command.make("snapshot", { ...inherited, ...snapshotOptions }, ({ config, keep, to }) =>
+        withSnapshots(config, (loaded) => snapshotRegistry(loaded, to, keep))
+      ).pipe(Command.withDescription("Copy the registry, also beside a running agent")),
+      Command.make(
+        "restore",
+        { ...inherited, snapshot: Args.text({ name: "SNAPSHOT" }).pipe(Args.withDescription("a file of snapshot's")) },
+        ({ config, snapshot }) => withSnapshots(config, (loaded) => restoreRegistry(loaded, snapshot))
+      ).pipe(Command.withDescription("With the agent stopped: put a snapshot in the registry's place"))
     ])
   )
 }

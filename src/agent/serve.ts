@@ -1,16 +1,15 @@
-import { type Duration, Effect, Either, Schedule } from "effect"
+import { type Duration, Effect } from "effect"
 import type { Policy } from "../domain/Authorization.ts"
 import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import * as Health from "../grpc/health.ts"
 import * as Reflection from "../grpc/reflection.ts"
 import * as GrpcServer from "../grpc/server.ts"
-import { settle, unsettled } from "../programs/boot.ts"
+import { type Booting, boot } from "../programs/boot.ts"
 import { forgetEvents } from "../programs/events.ts"
 import { superviseHealth } from "../programs/healthChecks.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
 import { Monitor } from "../services/Monitor.ts"
 import { AgentState } from "./AgentState.ts"
-import { Background } from "./Background.ts"
 import { agentService } from "./handlers.ts"
 import * as Interceptor from "./interceptor.ts"
 
@@ -20,32 +19,15 @@ export interface ServeOptions {
   readonly certFile: string
   readonly keyFile: string
   readonly policy: Policy
-  /** How often the token of an open call is checked again. */
   /** How long events are kept. */
   readonly eventRetention: Duration.DurationInput
+  readonly booting: Booting
+  /** How often the token of an open call is checked again. */
   readonly recheckEvery?: Duration.DurationInput
 }
 
-const again = Schedule.exponential("250 millis").pipe(Schedule.union(Schedule.spaced("10 seconds")))
-
-/** Until the registry can be read nothing is known; then each service is seen to by itself, so that none holds up others. */
-const boot = Effect.gen(function* () {
-  const background = yield* Background
-  for (const service of yield* Effect.retry(unsettled, again)) {
-    const settled = settle(service).pipe(
-      Effect.tapError((error) =>
-        Effect.logWarning("what a crash left is not cleared yet and will be tried again").pipe(
-          Effect.annotateLogs({ service, why: error.message })
-        )
-      )
-    )
-    const first = yield* Effect.either(settled)
-    if (Either.isLeft(first)) yield* background.run(Effect.ignore(Effect.retry(settled, again)))
-  }
-})
-
 /** Listens; the standard health service says NOT_SERVING until it is told otherwise. */
-export const listen = (options: ServeOptions) =>
+export const listen = (options: Omit<ServeOptions, "booting">) =>
   Effect.gen(function* () {
     const health = yield* Health.make([McpAgentService.typeName])
     const services = [agentService, health.service]
@@ -68,7 +50,7 @@ export const serve = (options: ServeOptions) =>
   Effect.gen(function* () {
     const state = yield* AgentState
     const { health } = yield* listen(options)
-    yield* boot
+    yield* boot(options.booting)
     yield* superviseRestarts
     yield* superviseHealth
     yield* (yield* Monitor).watch

@@ -83,6 +83,7 @@ const BootStage = Schema.Struct({
   timeout: defaulted(DurationMillis, () => 120_000),
   health: defaulted(Schema.Literal("tcp", "grpc", "http", "component"), () => "component" as const)
 })
+export type BootStage = typeof BootStage.Type
 
 const emptySection = <A, I>(schema: Schema.Schema<A, I>) =>
   Schema.optionalWith(schema, { default: () => Schema.decodeUnknownSync(schema)({}) })

@@ -32,6 +32,16 @@ const targetOf = (component: ComponentSpec, allocated: Allocated): { host: strin
   return known(routes.find(({ route }) => route.target === wanted)?.at)
 }
 
+/** Every TCP port of the node that leads to a component's container. */
+export const tcpTargets = (component: ComponentSpec, allocated: Allocated) => {
+  const fixed = component.ports.flatMap((text) => parsePort(text) ?? []).filter((port) => port.protocol === "tcp")
+  const routed = component.routes.flatMap((route) => hostPortOf(component, route, allocated) ?? [])
+  return [
+    ...fixed.map((port) => ({ host: reachable(port.ip), port: port.host })),
+    ...routed.map((port) => ({ host: "127.0.0.1", port }))
+  ]
+}
+
 /**
  * The probe of a component's health check, with the host ports that its container has; undefined without one, or when
  * its port is not reachable from the node.

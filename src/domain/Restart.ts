@@ -30,3 +30,57 @@ export const nextRestart = (
   const delayMs = steady || soFar.delayMs === 0 ? backoff.firstMs : Math.min(backoff.mostMs, soFar.delayMs * 2)
   return { restarts: soFar.restarts + 1, failures: failures + 1, delayMs }
 }
+
+/** A container as podman has it now. Times are milliseconds since the epoch. */
+export interface Standing {
+  readonly state: string
+  readonly exitCode?: number | undefined
+  readonly startedAt?: number | undefined
+  readonly finishedAt?: number | undefined
+}
+
+/** What the registry has of the restarts of that very container. */
+export interface KnownRestarts extends RestartsSoFar {
+  readonly endedAt: number
+  readonly nextAt?: number | undefined
+  /** It has ended as its policy has it, and is not started again in its generation. */
+  readonly rests: boolean
+}
+
+/** What is to be done so that a component runs which should. */
+export type Due =
+  | { readonly act: "nothing" }
+  /** Its policy lets it rest. */
+  | { readonly act: "rest" }
+  | { readonly act: "make" }
+  /** It was made and never started, or podman has lost what it knew of it in a reboot. */
+  | { readonly act: "start" }
+  /** Not before `at`. */
+  | { readonly act: "restart"; readonly next: RestartsSoFar; readonly at: number }
+
+/**
+ * The one rule of what is started again and when, for the supervisor of restarts and for whoever brings a node back.
+ * What ended while the agent was away has waited already; podman tells the time of an end in whole seconds. A time that
+ * was set for this end stays, also for the next agent.
+ */
+export const dueOf = (
+  policy: RestartPolicy,
+  container: Standing | undefined,
+  known: KnownRestarts | undefined,
+  now: number
+): Due => {
+  if (container === undefined) return { act: known?.rests ? "rest" : "make" }
+  if (container.state === "created") {
+    const done = known?.rests || (policy === "no" && container.startedAt !== undefined)
+    return { act: done ? "rest" : "start" }
+  }
+  if (container.state !== "exited") return { act: "nothing" }
+  const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0)
+  const next = nextRestart(policy, { exitCode: container.exitCode, ranMs }, known ?? none)
+  if (next === undefined) return { act: "rest" }
+  if (known?.nextAt !== undefined && known.endedAt === (container.finishedAt ?? 0)) {
+    return { act: "restart", next, at: known.nextAt }
+  }
+  const waited = now - (container.finishedAt ?? now) > next.delayMs + 1_000
+  return { act: "restart", next, at: waited ? now : now + next.delayMs }
+}

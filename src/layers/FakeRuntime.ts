@@ -293,7 +293,7 @@ const make = Effect.gen(function* () {
           yield* gate("pull", reference)
           const program = images.remote.get(reference)
           if (!program) return yield* new E.ImagePullFailed({ image: reference, why: "manifest unknown" })
-          images.store(reference, program)
+          images.pull(reference, program)
           return Stream.make(`pulled ${reference}`)
         })
       ),
@@ -322,7 +322,7 @@ const make = Effect.gen(function* () {
   })
 
   const control = FakeRuntimeControl.of({
-    addImage: (reference, program = {}) => Effect.sync(() => images.store(reference, program)),
+    addImage: (reference, program = {}) => Effect.sync(() => void images.store(reference, program)),
     addRemoteImage: (reference, program = {}) => Effect.sync(() => void images.remote.set(reference, program)),
     program: (reference, program) =>
       Effect.sync(() => {
@@ -340,6 +340,16 @@ const make = Effect.gen(function* () {
         return down ? events.publish(Take.fail(refusedConnection("events"))) : Effect.void
       }),
     kill: (container, exitCode) => Effect.ignore(Effect.flatMap(find(container), (entry) => end(entry, exitCode))),
+    reboot: Effect.sync(() => {
+      for (const entry of entries.values()) {
+        entry.run += 1
+        if (entry.container.state === "running") update(entry, { state: "created" })
+      }
+    }),
+    lose: Effect.sync(() => {
+      entries.clear()
+      networks.clear()
+    }),
     emitLog: (container, stream, line) =>
       Effect.ignore(Effect.flatMap(find(container), (entry) => write(entry, stream, line))),
     addStranger: (containerName, { beyond, restart, ...wanted } = {}) => {

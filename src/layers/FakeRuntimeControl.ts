@@ -50,6 +50,10 @@ export class FakeRuntimeControl extends Context.Tag("mcp/FakeRuntimeControl")<
     readonly setDown: (down: boolean) => Effect.Effect<void>
     /** A container ends by itself, or somebody kills it. */
     readonly kill: (container: string, exitCode: number) => Effect.Effect<void>
+    /** The node is switched off and on again: podman no longer knows of what ran, and has lost none of it. */
+    readonly reboot: Effect.Effect<void>
+    /** All containers and networks are gone; images stay. */
+    readonly lose: Effect.Effect<void>
     readonly emitLog: (container: string, stream: LogLine["stream"], line: string) => Effect.Effect<void>
     /** Somebody else's container, which runs; answers its id. */
     readonly addStranger: (

@@ -2,6 +2,7 @@ import { request } from "node:http"
 import { connect } from "node:net"
 import { Effect, Layer } from "effect"
 import { type ProbeResult, Prober } from "../services/Prober.ts"
+import { answering } from "./answering.ts"
 
 const words: Record<string, string> = {
   ECONNREFUSED: "connection refused",
@@ -36,6 +37,7 @@ export const layer: Layer.Layer<Prober> = Layer.succeed(
         call.end()
         return Effect.sync(() => call.destroy())
       }).pipe(bounded(timeoutMs)),
+    serves: (protocol, target, timeoutMs) => bounded(timeoutMs)(answering(protocol, target)),
     tcp: ({ host, port }, timeoutMs) =>
       Effect.async<ProbeResult>((resume) => {
         const socket = connect({ host, port })

@@ -1,5 +1,5 @@
-import { Effect, Either, Option } from "effect"
-import { containerName, Labels } from "../domain/Names.ts"
+import { Effect, Either } from "effect"
+import { containerName, Labels, serviceNetwork } from "../domain/Names.ts"
 import { routesToAllocate } from "../domain/Ports.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
@@ -9,6 +9,7 @@ import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry, type ServiceRow } from "../services/Registry.ts"
 import { ImageNotFound } from "../services/RuntimeError.ts"
 import { allocatedTo, type Facts } from "./facts.ts"
+import { imageAgain } from "./images.ts"
 import { newContainer } from "./newContainer.ts"
 import { allocatePorts } from "./ports.ts"
 
@@ -32,6 +33,14 @@ export const ownNetworkLabels = (service: string, registry: string): Record<stri
   [Labels.registry]: registry
 })
 
+/** The bridge that a component is on; nothing for the host's network and for none. */
+export const ensureNetwork = (service: string, { network }: Pick<ComponentSpec, "network">) =>
+  Effect.gen(function* () {
+    if (network === "host" || network === "none") return
+    const labels = network === undefined ? ownNetworkLabels(service, (yield* Registry).id) : {}
+    yield* (yield* ContainerRuntime).ensureNetwork(network ?? serviceNetwork(service), labels)
+  })
+
 /** Makes a container with its ports and its network; `record` writes its id down. */
 export const makeContainer = <E, R>(wanted: Wanted, record: (id: string) => Effect.Effect<void, E, R>) =>
   Effect.gen(function* () {
@@ -42,10 +51,7 @@ export const makeContainer = <E, R>(wanted: Wanted, record: (id: string) => Effe
     yield* registry.setUnswept(deployment)
     const allocated = yield* allocatePorts(spec.name, component, deployment, wanted.preferred)
     const fresh = newContainer(spec, component, { ...wanted, node, registry: registry.id, allocated })
-    if (fresh.network.to !== "host" && fresh.network.to !== "none") {
-      const labels = component.network === undefined ? ownNetworkLabels(spec.name, registry.id) : {}
-      yield* runtime.ensureNetwork(fresh.network.to, labels)
-    }
+    yield* ensureNetwork(spec.name, component)
     const id = yield* runtime.create(fresh)
     if (allocated.size > 0) yield* registry.bindPorts(deployment, component.name, id)
     yield* record(id)
@@ -97,32 +103,46 @@ export const startOrRemake = Effect.fn(function* <E, R>(
   }
 })
 
-/**
- * What a component's row says of its container, to make it again from the stored spec: the image by its id first, so
- * that it is the same one.
- */
-const wantedFrom = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
+/** Revisions that are looked through for the digest of an image. */
+const revisionsBack = 10
+
+/** By which the image can be pulled again; the last deployment may have left this component alone. */
+const digestOf = (service: string, component: string, imageId: string | undefined) =>
   Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    if (imageId === undefined) return undefined
+    for (const { id } of yield* registry.revisions(service, revisionsBack)) {
+      const step = (yield* registry.steps(id)).find((each) => each.component === component)
+      if (step?.imageId === imageId && step.imageDigest !== undefined) return step.imageDigest
+    }
+    return undefined
+  })
+
+/** What a component's row says of its container, to make it again from the stored spec. */
+const wantedFrom = (row: ServiceRow, component: ComponentSpec, facts: Facts, mayPull: boolean) =>
+  Effect.gen(function* () {
     const registry = yield* Registry
     const known = facts.rows.get(component.name)
     // The deployment that intended this component: should this act be cut off, the next one knows the container by it.
     const [revision] = yield* registry.revisions(row.service, 1)
-    const byId = known?.imageId === undefined ? Option.none() : yield* runtime.image(known.imageId)
-    const image = Option.isSome(byId) ? byId : yield* runtime.image(component.image)
-    if (Option.isNone(image)) return yield* new ImageNotFound({ image: component.image })
+    const digest = mayPull ? yield* digestOf(row.service, component.name, known?.imageId) : undefined
+    const image = yield* imageAgain(component, { imageId: known?.imageId, digest }, mayPull)
+    if (image === undefined) return yield* new ImageNotFound({ image: component.image })
     return {
       spec: row.spec,
       component,
       generation: known?.generation ?? 1,
       deployment: revision?.id ?? "",
-      imageId: image.value.id,
+      imageId: image.id,
       preferred: allocatedTo(facts.ports, known?.containerId)
     } satisfies Wanted
   })
 
-/** Runs the stored container of a component, made again when it is missing or its port is taken. Answers its id. */
-export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts) =>
+/**
+ * Runs the stored container of a component, made again when it is missing or its port is taken. Answers its id. With
+ * `mayPull` an image that is gone is fetched.
+ */
+export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts, mayPull = false) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const known = facts.rows.get(component.name)
@@ -145,10 +165,10 @@ export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts) 
       const started = yield* Effect.either(runtime.start(current.containerName))
       if (Either.isRight(started)) return current.id
       if (started.left._tag !== "PortInUse" || routesToAllocate(component).length === 0) return yield* started.left
-      const wanted = yield* wantedFrom(row, component, facts)
+      const wanted = yield* wantedFrom(row, component, facts, mayPull)
       return yield* startOrRemake(wanted, current.id, recorded(wanted))
     }
-    const wanted = yield* wantedFrom(row, component, facts)
+    const wanted = yield* wantedFrom(row, component, facts, mayPull)
     if (current) yield* discard(current.id)
     // The ports of the container that is gone are free for the one that takes its place.
     else if (known?.containerId !== undefined) yield* registry.releasePorts(known.containerId)

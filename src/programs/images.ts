@@ -100,6 +100,34 @@ export const resolveImages = (components: ReadonlyArray<ComponentSpec>, options:
     return { resolved: images, failed }
   })
 
+/** What the registry has of the image that a component's container was made from. */
+export interface Recorded {
+  readonly imageId: string | undefined
+  readonly digest: string | undefined
+}
+
+/**
+ * The image for a container that is made again: the very one where it is here, by whatever name. Where it is not, and
+ * `mayPull`, it is pulled by its digest. What has none was built or loaded here, and its name is all there is to go by;
+ * that is the last resort too when nothing can be pulled.
+ */
+export const imageAgain = (component: ComponentSpec, { digest, imageId }: Recorded, mayPull: boolean) =>
+  Effect.gen(function* () {
+    const runtime = yield* ContainerRuntime
+    const here = yield* Effect.findFirst(
+      [imageId, digest].filter((each) => each !== undefined),
+      (each) => Effect.map(runtime.image(each), Option.isSome)
+    )
+    if (Option.isSome(here)) return Option.getOrUndefined(yield* runtime.image(here.value))
+    const quiet = () => Effect.void
+    const named = Effect.map(runtime.image(component.image), Option.getOrUndefined)
+    if (!mayPull) return yield* named
+    if (digest === undefined) return (yield* named) ?? (yield* pull(component.name, component.image, quiet))
+    return yield* Effect.catchTag(pull(component.name, digest, quiet), "ImagePullFailed", (error) =>
+      Effect.flatMap(named, (image) => (image === undefined ? error : Effect.succeed(image)))
+    )
+  })
+
 /** Removes the images that MCP has pulled and that no component, no kept revision and no container uses. */
 export const removeUnusedImages = Effect.gen(function* () {
   const registry = yield* Registry

@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Clock, Effect, Layer, Logger, LogLevel } from "effect"
 import { AgentState } from "../agent/AgentState.ts"
 import { Background } from "../agent/Background.ts"
+import { AgentRuns } from "../agent/byHand.ts"
 import { commands } from "../agent/cli.ts"
 import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
@@ -23,6 +24,7 @@ import * as NoProxy from "../layers/NoProxy.ts"
 import * as OsResources from "../layers/OsResources.ts"
 import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
+import * as SqliteSnapshots from "../layers/SqliteSnapshots.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, type NextSteps, reported } from "./main.ts"
@@ -69,29 +71,51 @@ const runtime = ({ database, runtime }: AgentConfig) =>
     ? PodmanRuntime.layerOwned({ stateDir: join(dirname(database.path), "podman") })
     : PodmanRuntime.layer({ socketPath: runtime.socket.replace(/^unix:\/\//, "") })
 
-const main = (config: AgentConfig, file: string) =>
-  serve({
-    host: config.server.grpcAddr.host,
-    port: config.server.grpcAddr.port,
-    certFile: config.server.tlsCert,
-    keyFile: config.server.tlsKey,
-    eventRetention: config.monitor.eventRetention,
-    policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
-  }).pipe(
+/** A daemon that is told to stop has done what it should; a command that is cut off has not. */
+let serving = false
+
+const main = (config: AgentConfig, file: string) => {
+  serving = true
+  return serve(options(config, file)).pipe(
     Effect.provide(
-      Layer.merge(Background.Default, Monitor.layer(config.monitor)).pipe(
-        Layer.provideMerge(RuntimeFeed.Default({ scanEvery: config.monitor.interval })),
+      Background.Default.pipe(
         // What goes on in the background is waited for before anything that it uses is closed.
-        Layer.provideMerge(services(config, file)),
-        // The lock comes first: a second agent must not touch podman.
-        Layer.provideMerge(SqliteRegistry.layer(config.database.path))
+        Layer.provideMerge(Layer.merge(MciasIdentity.layer(config.mcias), AgentState.Default)),
+        Layer.provideMerge(onThisNode(config, file))
       )
     )
+  )
+}
+
+const options = (config: AgentConfig, file: string) => ({
+  host: config.server.grpcAddr.host,
+  port: config.server.grpcAddr.port,
+  certFile: config.server.tlsCert,
+  keyFile: config.server.tlsKey,
+  eventRetention: config.monitor.eventRetention,
+  booting: { stages: config.boot.sequence, breakGlass: breakGlass(file) },
+  policy: { serviceAccounts: config.auth.serviceAccounts, rules: config.auth.rules }
+})
+
+/** What root on the node may run when nobody can log in, for the log. */
+const breakGlass = (file: string) =>
+  `systemctl stop mcp-agent, then as root: mcp-agent deploy FILE --config ${file}, or mcp-agent recover --config ${file}`
+
+const onThisNode = (config: AgentConfig, file: string) =>
+  // The lock comes first: a second agent must not touch podman.
+  Monitor.layer(config.monitor).pipe(
+    Layer.provideMerge(RuntimeFeed.Default({ scanEvery: config.monitor.interval })),
+    Layer.provideMerge(services(config, file)),
+    Layer.provideMerge(SqliteRegistry.layer(config.database.path))
+  )
+
+const byHand = (config: AgentConfig, file: string) =>
+  Layer.mapError(onThisNode(config, file), (error) =>
+    error._tag === "RegistryLocked" ? new AgentRuns({ pid: error.pid }) : error
   )
 
 const services = (config: AgentConfig, file: string) =>
   Layer.mergeAll(
-    MciasIdentity.layer(config.mcias),
     runtime(config),
     HostFolders.layer(config.agent.filesRoot),
     NodeProber.layer,
@@ -102,7 +126,6 @@ const services = (config: AgentConfig, file: string) =>
     nodeInfo(config, file),
     ServiceLocks.Default,
     ContainerHealth.Default,
-    AgentState.Default,
     alerter(config)
   )
 
@@ -114,7 +137,11 @@ const alerter = ({ monitor: { alertCommand, alertTimeout } }: AgentConfig) =>
 const trials = ({ runtime: { socket } }: AgentConfig) =>
   HostTrialsHere.layer({ socket: socket?.replace(/^unix:\/\//, "") })
 
-const run = Command.run(commands(main, logging, trials), { name: "mcp-agent", version, executable: "mcp-agent" })
+const run = Command.run(commands(main, logging, trials, byHand, SqliteSnapshots.layer), {
+  name: "mcp-agent",
+  version,
+  executable: "mcp-agent"
+})
 
 // Those of init and of the registry's lock and version say it themselves, as does a config with problems.
 const next: NextSteps<Effect.Effect.Error<ReturnType<typeof run>>> = {
@@ -123,6 +150,9 @@ const next: NextSteps<Effect.Effect.Error<ReturnType<typeof run>>> = {
   InitFailed: undefined,
   RegistryLocked: undefined,
   RegistryTooNew: undefined,
+  AgentRuns: undefined,
+  SnapshotFailed: undefined,
+  KeepNeedsFolder: undefined,
   RuntimeUnavailable: "mcp-agent check-host tells what of podman is missing",
   RegistryUnavailable: "check that the disk of [database] path has space (df -h), and that the file is the agent's",
   MciasSettingsInvalid: "correct [mcias], then: mcp-agent check-config",
@@ -137,8 +167,7 @@ reported("mcp-agent", run(process.argv), next).pipe(
     disablePrettyLogger: true,
     // Without process.exit, which would cut off what a pipe has not taken yet.
     teardown: (exit) => {
-      // A daemon that is told to stop has done what it should.
-      process.exitCode = exitCodeOf(exit, 0)
+      process.exitCode = exitCodeOf(exit, serving ? 0 : 130)
     }
   })
 )

@@ -63,7 +63,9 @@ const isOther = (row: ComponentRow, container: Container | undefined): boolean =
 /** What a component is, from its row, what is known beside it, and its container; `answered`: whether that could be asked for. */
 export const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
   const { flapping, health, policy, restarts, silencedUntil } = known(row, container)
-  const observed = answered ? observe(row, container, health) : "unknown"
+  // What ended by its policy has, also where podman has lost its container.
+  const rests = container === undefined && restarts?.rests === true
+  const observed = !answered ? "unknown" : rests ? "exited" : observe(row, container, health)
   // A container is made by its image's id: the row has the name that was asked for.
   const image = container === undefined || container.imageId === row.imageId ? row.image : container.image
   const exitCode = observed === "exited" ? container?.exitCode : undefined
@@ -84,15 +86,17 @@ export const liveOf = (row: ComponentRow, known: Known, container: Container | u
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
     silencedUntil,
     podmanRestart: row.podmanRestart,
-    drift: driftOf({
-      desired: row.desired,
-      observed,
-      exitCode,
-      restart: policy,
-      image: { desired: row.imageId, actual: container?.imageId },
-      otherSpec: isOther(row, container),
-      flapping
-    })
+    drift: rests
+      ? []
+      : driftOf({
+          desired: row.desired,
+          observed,
+          exitCode,
+          restart: policy,
+          image: { desired: row.imageId, actual: container?.imageId },
+          otherSpec: isOther(row, container),
+          flapping
+        })
   }
 }
 

@@ -1,6 +1,6 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
 import { containerName } from "../domain/Names.ts"
-import { nextRestart, none, type RestartsSoFar } from "../domain/Restart.ts"
+import { dueOf, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
 import { revive } from "./containers.ts"
@@ -11,17 +11,38 @@ import { routesTo } from "./lifecycle.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
-interface Ended {
+export interface Ended {
   readonly row: ComponentRow
   readonly container: Container
-  readonly soFar: RestartsSoFar
+  readonly known: RestartRow | undefined
   readonly next: RestartsSoFar
+  readonly at: number
 }
 
 const keyOf = (service: string, component: string) => `${service}/${component}`
 
-const soFarOf = (rows: ReadonlyArray<RestartRow>, { component, containerId, service }: ComponentRow): RestartsSoFar =>
-  rows.find((row) => row.service === service && row.component === component && row.containerId === containerId) ?? none
+/** What the registry has of the restarts of the container that a component's row names. */
+export const restartsOf = (rows: ReadonlyArray<RestartRow>, { component, containerId, service }: ComponentRow) =>
+  rows.find((row) => row.service === service && row.component === component && row.containerId === containerId)
+
+const write = (row: ComponentRow, container: Container, state: RestartsSoFar, more: Partial<RestartRow> = {}) =>
+  Effect.flatMap(Registry, (registry) =>
+    registry.putRestart({
+      service: row.service,
+      component: row.component,
+      containerId: container.id,
+      restarts: state.restarts,
+      failures: state.failures,
+      delayMs: state.delayMs,
+      endedAt: container.finishedAt ?? 0,
+      rests: false,
+      ...more
+    })
+  )
+
+/** Keeps in the registry whether a container rests by its policy: podman may lose it, and what it knew of its end. */
+export const noteRest = (row: ComponentRow, container: Container, known: RestartRow | undefined, rests: boolean) =>
+  (known?.rests ?? false) === rests ? Effect.void : write(row, container, known ?? none, { rests })
 
 /** The containers that have ended, should run, and are started again by their restart policy. */
 const findEnded = (only: string | undefined) =>
@@ -29,6 +50,7 @@ const findEnded = (only: string | undefined) =>
     const registry = yield* Registry
     const feed = yield* RuntimeFeed
     const locks = yield* ServiceLocks
+    const now = yield* Clock.currentTimeMillis
     const services = new Map((yield* registry.services).map((row) => [row.service, row]))
     const rows = yield* registry.components(only)
     const restarts = yield* registry.restarts
@@ -38,29 +60,35 @@ const findEnded = (only: string | undefined) =>
       const container = containers.get(row.containerId ?? "")
       const service = services.get(row.service)
       const policy = service?.spec.components.find(({ name }) => name === row.component)?.restart
-      if (row.desired !== "running" || container?.state !== "exited" || !service || !policy) continue
+      if (row.desired !== "running" || !container || !service || !policy) continue
       // Podman starts it again by itself: both would do it at once.
       if (row.podmanRestart !== undefined) continue
       if (service.undeploying || !(yield* locks.lets(row.service, container.id))) continue
-      const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0)
-      const soFar = soFarOf(restarts, row)
-      const next = nextRestart(policy, { exitCode: container.exitCode, ranMs }, soFar)
-      if (next) found.push({ row, container, soFar, next })
+      const known = restartsOf(restarts, row)
+      const due = dueOf(policy, container, known, now)
+      if (due.act === "rest" || container.state === "running") {
+        yield* noteRest(row, container, known, due.act === "rest")
+      }
+      if (due.act === "restart") found.push({ row, container, known, next: due.next, at: due.at })
     }
     return found
   })
 
-const note = ({ container, row }: Ended, state: RestartsSoFar, containerId: string, nextAt: number | undefined) =>
-  Effect.flatMap(Registry, (registry) =>
-    registry.putRestart({
-      service: row.service,
-      component: row.component,
-      containerId,
-      ...state,
-      endedAt: container.finishedAt ?? 0,
-      nextAt
-    })
-  )
+/**
+ * Writes down that a container is started once more, before it is. Where `start` fails, the next attempt waits as after
+ * another end.
+ */
+export const counted = <E, R>({ container, next, row }: Ended, start: Effect.Effect<string, E, R>) =>
+  Effect.gen(function* () {
+    yield* write(row, container, next)
+    const id = yield* start.pipe(
+      Effect.tapError(() =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => write(row, container, next, { nextAt: now + next.delayMs }))
+      )
+    )
+    if (id !== container.id) yield* write(row, container, next, { containerId: id })
+    return id
+  })
 
 /** Looked at again under the lock: another act may have changed what should be. */
 const startAgain = (ended: Ended) =>
@@ -79,11 +107,11 @@ const startAgain = (ended: Ended) =>
     yield* Effect.logWarning("a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })
     )
-    yield* note(ended, ended.next, current.id, undefined)
     // One that is set aside by a deployment goes on under its other name, and as it is.
-    if (current.containerName !== containerName(service, component)) return yield* runtime.start(current.id)
-    const id = yield* revive(stored, spec, facts)
-    if (id !== current.id) yield* note(ended, ended.next, id, undefined)
+    const aside = current.containerName !== containerName(service, component)
+    const asItIs = Effect.as(runtime.start(current.id), current.id)
+    yield* counted(ended, aside ? asItIs : revive(stored, spec, facts))
+    if (aside) return
     const restarted = { kind: "restarted", from: "exited", to: "running", message: why, actor: "" } as const
     yield* registry.recordEvent({ service, component, ...restarted })
     yield* registry.setObserved(service, component, "running")
@@ -110,11 +138,8 @@ export const superviseRestarts = Effect.gen(function* () {
       const key = keyOf(service, component)
       if (yield* FiberMap.has(pending, key)) return
       const now = yield* Clock.currentTimeMillis
-      const { delayMs } = ended.next
-      // What ended while the agent was away has waited already; podman tells the time of an end in whole seconds.
-      const waited = now - (ended.container.finishedAt ?? now) > delayMs + 1_000
-      const at = waited ? now : now + delayMs
-      yield* note(ended, ended.soFar, ended.container.id, at)
+      const { at, container, known, row } = ended
+      yield* write(row, container, known ?? none, { nextAt: at })
       const restart = locks
         .automatically(
           service,
@@ -123,7 +148,7 @@ export const superviseRestarts = Effect.gen(function* () {
         )(startAgain(ended))
         .pipe(
           Effect.catchAllCause((cause) => Effect.logWarning("a restart failed", cause)),
-          Effect.delay(at - now),
+          Effect.delay(Math.max(0, at - now)),
           Effect.annotateLogs({ service, component })
         )
       yield* FiberMap.run(pending, key, restart)

@@ -56,7 +56,7 @@ export const agentConfig: Table<typeof AgentConfig.Encoded> = {
       keys: {
         interval: "Between two looks at everything.",
         alert_command: "A program and its arguments, each a text of its own; never a shell.",
-        alert_timeout: "How long it may take.",
+        alert_timeout: "How long a later stage is waited for; then there is a warning, and the boot goes on.",
         hold_for: "How long something must be wrong before it is told.",
         cooldown: "How long the same is not told again.",
         flap_threshold: "So many changes within `flap_window` are flapping.",
@@ -89,15 +89,17 @@ export const agentConfig: Table<typeof AgentConfig.Encoded> = {
       }
     },
     boot: {
-      about: "In which order services start with the agent. Read and checked; not carried out yet.",
+      about: "In which order services are brought back when the agent starts: docs/recovery.md.",
       keys: {
         sequence: {
-          about: "A stage; the next one starts when this one is up.",
+          about:
+            "A stage; the next one starts when this one is up. The first is waited for without end; services of no stage come last.",
           keys: {
             name: "What the log calls it.",
             services: "Its services.",
             timeout: "How long it may take.",
-            health: "How to tell that it is up."
+            health:
+              "How to tell that it is up: `component` as the definition has it; `tcp`: all its ports accept; `http`, `grpc`: a port of each component answers below 500, or `SERVING`."
           }
         }
       }

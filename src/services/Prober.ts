@@ -15,6 +15,12 @@ export class Prober extends Context.Tag("mcp/Prober")<
       target: { host: string; port: number; path: string },
       timeoutMs: number
     ) => Effect.Effect<ProbeResult>
+    /** Whether anything there speaks it, over TLS of any certificate or in clear: a status below 500, or `SERVING`. */
+    readonly serves: (
+      protocol: "http" | "grpc",
+      target: { host: string; port: number },
+      timeoutMs: number
+    ) => Effect.Effect<ProbeResult>
     readonly tcp: (target: { host: string; port: number }, timeoutMs: number) => Effect.Effect<ProbeResult>
   }
 >() {}

@@ -113,6 +113,8 @@ export interface RestartRow {
   readonly delayMs: number
   readonly endedAt: number
   readonly nextAt?: number | undefined
+  /** It has ended as its policy has it: also should it be lost, it is not made again in its generation. */
+  readonly rests: boolean
 }
 
 /** Something that became otherwise. */

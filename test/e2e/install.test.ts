@@ -67,6 +67,9 @@ describe("deploy/install.sh", () => {
       const unit = readFileSync(join(dest, "etc/systemd/system/mcp-agent.service"), "utf8")
       assert.include(unit, "ExecStart=/opt/mcp/bin/mcp-agent --config /srv/own/mcp-agent.toml\n")
       assert.notInclude(unit, "@")
+      const daily = readFileSync(join(dest, "etc/systemd/system/mcp-agent-snapshot.service"), "utf8")
+      assert.include(daily, "ExecStart=/opt/mcp/bin/mcp-agent snapshot --keep 7 --config /srv/own/mcp-agent.toml\n")
+      assert.isTrue(existsSync(join(dest, "etc/systemd/system/mcp-agent-snapshot.timer")))
       const own = join(dest, "srv/own")
       mkdirSync(own, { recursive: true })
       writeFileSync(join(own, "mcp-agent.toml"), "mine")
@@ -167,6 +170,8 @@ describe("make", () => {
         const ran = yield* run(join(own, "install.sh"), ["install", "--programs-only", "--prefix", join(dest, program)])
         assert.strictEqual(ran.code, 0, ran.stderr)
         assert.strictEqual((yield* run(join(dest, program, "bin", program), ["--version"])).code, 0)
+        const timed = existsSync(join(own, "mcp-agent-snapshot.timer"))
+        assert.strictEqual(timed, program === "mcp-agent", "the agent's tarball has its timer")
       }
     })
   )

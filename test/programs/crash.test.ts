@@ -7,6 +7,7 @@ import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { adopt } from "../../src/programs/adopt.ts"
 import { settle, unsettled } from "../../src/programs/boot.ts"
+import { bringBack } from "../../src/programs/bringBack.ts"
 import { deploy } from "../../src/programs/deploy.ts"
 import { start, stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { purge } from "../../src/programs/purge.ts"
@@ -292,3 +293,42 @@ describe("an act that is no deployment is done once it is said again, wherever t
     )
   }
 })
+
+/** Kills the agent at `call` of bringing back what podman has lost, or what a reboot has stopped; a new agent goes on. */
+const backRound = (how: "lose" | "reboot", call: number, after: boolean) =>
+  Effect.gen(function* () {
+    yield* images
+    const control = yield* FakeRuntimeControl
+    const fuse = yield* Fuse
+    yield* newAgent(deployed(mixed("1")))
+    const ports = yield* (yield* Registry).ports("shop")
+    yield* control[how]
+    const back = bringBack("shop", { byHand: false, readyWithin: "60 seconds", actor: "" })
+    yield* fuse.set(call, after)
+    const exit = yield* through(newAgent(back))
+    yield* fuse.off
+    const at = `${how}, killed ${after ? "after" : "before"} call ${call}`
+    const again = yield* through(newAgent(back))
+    assert.isTrue(Exit.isSuccess(again), at)
+    assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    const row = (yield* (yield* Registry).ports("shop")).map(({ port }) => `shop.example:443 -> 127.0.0.1:${port}`)
+    assert.deepStrictEqual(yield* (yield* FakeProxyControl).routes, row, at)
+    // A port that a container had that was cut off half-made is given back, and another may be taken for it.
+    if (how === "reboot") assert.deepStrictEqual(yield* (yield* Registry).ports("shop"), ports, at)
+    return wasKilled(exit)
+  }).pipe(Effect.provide(fused(node())))
+
+it.effect(
+  "an agent killed at any call of a recovery leaves nothing that the next one does not bring back",
+  () =>
+    Effect.gen(function* () {
+      for (const how of ["lose", "reboot"] as const) {
+        for (const after of [false, true]) {
+          let call = after ? 2 : 1
+          while (yield* backRound(how, call, after)) call += stride
+          assert.isAbove(call, 10)
+        }
+      }
+    }),
+  600_000
+)

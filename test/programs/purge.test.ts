@@ -85,7 +85,7 @@ describe("a purge", () => {
         .components("shop")
         .pipe(Effect.map((all) => all.filter((c) => c.component === "web")))
       const restart = { service: "shop", component: "web", containerId: row?.containerId ?? "", nextAt: 60_000 }
-      yield* registry.putRestart({ ...restart, restarts: 1, failures: 1, delayMs: 1000, endedAt: 0 })
+      yield* registry.putRestart({ ...restart, restarts: 1, failures: 1, delayMs: 1000, endedAt: 0, rests: false })
       assert.deepStrictEqual(yield* purged([], { service: "shop", component: "web" }), [
         "shop/web exited: its container is started again at 1970-01-01T00:01:00.000Z"
       ])

@@ -67,7 +67,11 @@ export const node = (
       zone: undefined,
       startedAt: 0
     }),
-    Layer.succeed(Prober, { http: () => Effect.sync(probe), tcp: () => Effect.sync(probe) }),
+    Layer.succeed(Prober, {
+      http: () => Effect.sync(probe),
+      tcp: () => Effect.sync(probe),
+      serves: () => Effect.sync(probe)
+    }),
     Layer.succeed(ServiceFolders, {
       ensure: () => Effect.void,
       check: () => Effect.void,

@@ -42,7 +42,9 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
         found.push(`${component.name}'s row is of another spec`)
       }
       const container = own.find(({ id }) => id === row.containerId)
-      if (row.desired === "running" && container === undefined) found.push(`${component.name}'s container is lost`)
+      const rests = (yield* registry.restarts).some((each) => each.containerId === row.containerId && each.rests)
+      if (row.desired === "running" && container === undefined && !rests)
+        found.push(`${component.name}'s container is lost`)
       if (container === undefined) continue
       const name = containerName(service, component.name)
       if (container.containerName !== name) found.push(`${name} is called ${container.containerName}`)

@@ -145,13 +145,20 @@ const adoption = Effect.gen(function* () {
     )`
 })
 
+/** What ended by its policy is known to have, also when podman has lost its container. */
+const restingContainers = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE restarts ADD COLUMN rests BIGINT NOT NULL DEFAULT 0`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
   "0002_commit_protocol": commitProtocol,
   "0003_events": events,
   "0004_monitor": monitor,
-  "0005_adoption": adoption
+  "0005_adoption": adoption,
+  "0006_resting_containers": restingContainers
 }
 
 /** The newest schema that this program knows. */

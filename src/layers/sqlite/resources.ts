@@ -37,12 +37,13 @@ export const make = (sql: SqlClient.SqlClient) =>
     restarts: read(RestartRow, sql`SELECT * FROM restarts ORDER BY service, component`, all),
     putRestart: (row) =>
       write(
-        sql`INSERT INTO restarts (service, component, container_id, restarts, failures, delay_ms, ended_at, next_at)
+        sql`INSERT INTO restarts (service, component, container_id, restarts, failures, delay_ms, ended_at, next_at,
+            rests)
           VALUES (${row.service}, ${row.component}, ${row.containerId}, ${row.restarts}, ${row.failures},
-            ${row.delayMs}, ${row.endedAt}, ${row.nextAt ?? null})
+            ${row.delayMs}, ${row.endedAt}, ${row.nextAt ?? null}, ${row.rests ? 1 : 0})
           ON CONFLICT (service, component) DO UPDATE SET container_id = excluded.container_id,
             restarts = excluded.restarts, failures = excluded.failures, delay_ms = excluded.delay_ms,
-            ended_at = excluded.ended_at, next_at = excluded.next_at`
+            ended_at = excluded.ended_at, next_at = excluded.next_at, rests = excluded.rests`
       ),
     dropRestart: (service, component) =>
       write(sql`DELETE FROM restarts WHERE service = ${service} AND component = ${component}`),

@@ -118,5 +118,6 @@ export const RestartRow = Schema.Struct({
   failures: Schema.Number,
   delayMs: column(Schema.Number, "delay_ms"),
   endedAt: column(Schema.Number, "ended_at"),
-  nextAt: nullable(Schema.Number, "next_at")
+  nextAt: nullable(Schema.Number, "next_at"),
+  rests: flag
 })
