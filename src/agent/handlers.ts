@@ -23,6 +23,7 @@ import { Background } from "./Background.ts"
 import { authorize, authorizeBeyond, CallerContext, visible } from "./CallerContext.ts"
 import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
+import { explain } from "./handlers/why.ts"
 
 const specOf = (wire: WireSpec | undefined): Effect.Effect<ServiceSpec, SpecInvalid> => {
   if (wire === undefined) {
@@ -230,7 +231,7 @@ export const agentService = service(
     adoptContainers: () => pending,
     purgeComponents: () => pending,
     watchEvents: () => Stream.fail(pending),
-    explain: () => pending,
+    explain,
     silenceTarget: () => pending,
     exec: () => Stream.fail(pending),
     stats: () => Stream.fail(pending),

@@ -14,6 +14,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   undeploy: Json.Undeployed,
   ps: Json.Ps,
   status: Json.Status,
+  why: Json.Why,
   history: Json.History,
   "history --diff": Json.HistoryDiff,
   list: Json.List,

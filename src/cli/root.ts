@@ -16,6 +16,7 @@ import { service } from "./commands/service.ts"
 import { status } from "./commands/status.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
+import { why } from "./commands/why.ts"
 
 export const root = Command.make("mcp").pipe(
   Command.withSubcommands([
@@ -33,6 +34,7 @@ export const root = Command.make("mcp").pipe(
     list,
     ps,
     status,
+    why,
     logs,
     events,
     service,
@@ -77,6 +79,7 @@ export const commands: ReadonlyArray<{
     entries: [
       ["ps", "what runs now, on all nodes"],
       ["status [<service>]", "desired and observed state, health, drift"],
+      ["why <target>", "why it is as it is: cause, timeline, what to do"],
       ["history <service>", "earlier deployments, and what differs"],
       ["list", "services and components in the registries"],
       ["events [<target>]", "what became otherwise, and by whom"],

@@ -24,6 +24,9 @@ export type DeploymentState = typeof DeploymentState.Type
 export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart")
 export type DeploymentKind = typeof DeploymentKind.Type
 
-/** What an event tells of: a state as desired or as observed, a container that the agent started again, a deployment. */
-export const EventKind = Schema.Literal("desired", "observed", "restarted", ...DeploymentKind.literals)
+/**
+ * What an event tells of: a state as desired or as observed, a container that the agent started again, a deployment, or an
+ * operator's start that failed.
+ */
+export const EventKind = Schema.Literal("desired", "observed", "restarted", "start", ...DeploymentKind.literals)
 export type EventKind = typeof EventKind.Type

@@ -8,6 +8,7 @@ import { endOf } from "./endOf.ts"
 import { gather } from "./facts.ts"
 import { follow } from "./follow.ts"
 import { routesTo } from "./lifecycle.ts"
+import { noteFailure } from "./noteFailure.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
 interface Ended {
@@ -72,17 +73,19 @@ const startAgain = (ended: Ended) =>
     const spec = stored?.spec.components.find(({ name }) => name === component)
     if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
     if (current?.id !== ended.container.id || current.state !== "exited") return
-    const { why } = yield* endOf(current.id, current.exitCode ?? 0)
+    const { reason, why } = yield* endOf(current.id, current.exitCode ?? 0)
     yield* Effect.logWarning("a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })
     )
     yield* note(ended, ended.next, current.id, undefined)
     // One that is set aside by a deployment goes on under its other name, and as it is.
     if (current.containerName !== containerName(service, component)) return yield* runtime.start(current.id)
-    const id = yield* revive(stored, spec, facts)
+    const act = { service, component, kind: "restarted", from: "exited", actor: "" } as const
+    const id = yield* Effect.tapError(revive(stored, spec, facts), (error) =>
+      noteFailure({ ...act, to: "failed" }, error)
+    )
     if (id !== current.id) yield* note(ended, ended.next, id, undefined)
-    const restarted = { kind: "restarted", from: "exited", to: "running", message: why, actor: "" } as const
-    yield* registry.recordEvent({ service, component, ...restarted })
+    yield* registry.recordEvent({ ...act, to: "running", message: why, reason: reason.toUpperCase() })
     yield* registry.setObserved(service, component, "running")
     yield* routesTo(stored, [spec])
   })

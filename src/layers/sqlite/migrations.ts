@@ -115,8 +115,18 @@ const events = Effect.gen(function* () {
   yield* sql`CREATE INDEX events_by_time ON events (at)`
 })
 
+const eventReasons = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE events ADD COLUMN reason TEXT NOT NULL DEFAULT ''`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
-export const migrations = { "0001_registry": first, "0002_commit_protocol": commitProtocol, "0003_events": events }
+export const migrations = {
+  "0001_registry": first,
+  "0002_commit_protocol": commitProtocol,
+  "0003_events": events,
+  "0004_event_reasons": eventReasons
+}
 
 /** The newest schema that this program knows. */
 export const schemaVersion = Object.keys(migrations).length
