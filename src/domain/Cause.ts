@@ -83,12 +83,14 @@ const stopped = (f: Findings): Cause => {
 
 const notStarted = (f: Findings, failure: NonNullable<Findings["failedStart"]>): Cause => {
   const cause = causeOf(failure, f)
+  const again =
+    f.restartAt === undefined ? "" : `; the agent tries again in ${lasting(Math.max(0, f.restartAt - f.now) + 999)}`
   const who = failure.actor === "" ? "the agent cannot start it" : `it did not start when ${failure.actor} asked for it`
   return {
     cause,
     well: false,
-    summary: `${who}${failure.at === undefined ? "" : ` (since ${lasting(f.now - failure.at)})`}: ${wordsOf(cause, failure.message, f)}`,
-    nextStep: nextStep(cause, f, "start")
+    summary: `${who}${failure.at === undefined ? "" : ` (since ${lasting(f.now - failure.at)})`}: ${wordsOf(cause, failure.message, f)}${again}`,
+    nextStep: nextStep(cause, f, f.restartAt === undefined ? "start" : "none")
   }
 }
 
@@ -132,7 +134,8 @@ const running = (f: Findings): Cause => {
   const failing = f.probe?.failing === undefined ? "" : `; its last probe failed: ${f.probe.detail}`
   const again =
     f.restarts === 0 ? "" : `; the agent has started it again ${f.restarts === 1 ? "once" : `${f.restarts} times`}`
-  const last = f.restarts > 0 && f.end?.at !== undefined ? `, last${ago(f.now, f.end.at)}` : ""
+  const last =
+    f.restarts > 0 && f.end !== undefined ? `, last${ago(f.now, f.end.at)} (${f.end.reason.replaceAll("_", " ")})` : ""
   const adopted = f.adopted ? "; it was adopted, and podman itself restarts it by the policy that it had" : ""
   return {
     cause: "running",

@@ -40,26 +40,27 @@ const wordsOfEnd = (reason: string, f: Findings): string => {
   }
 }
 
-const times = (n: number) => (n === 1 ? "once" : `${n} times`)
+const soFar = (restarts: number): string =>
+  restarts === 0 ? "" : ` (${restarts === 1 ? "1 restart" : `${restarts} restarts`} so far)`
 
 /** What follows the end: a restart that is due, one that was, or none. */
 const aftermath = (f: Findings): string => {
   const { container, now, restartAt, restarts, spec } = f
+  const count = soFar(restarts)
   if (container?.state === "running") {
-    return `; the agent started it again (${times(restarts)} so far), and it has run for ${lasting(now - (container.startedAt ?? now))} now`
+    return `; the agent started it again, and it has run for ${lasting(now - (container.startedAt ?? now))} now${count}`
   }
-  const before = restarts === 0 ? "" : ` (it has ${times(restarts)} so far)`
   if (restartAt !== undefined) {
     return restartAt > now
-      ? `; the agent starts it again in ${lasting(restartAt - now + 999)}${before}`
-      : `; the agent is about to start it again${before}`
+      ? `; the agent starts it again in ${lasting(restartAt - now + 999)}${count}`
+      : `; the agent is about to start it again${count}`
   }
   if (f.adopted) return "; it was adopted, and podman itself restarts it by the policy that it had"
   const policy = spec?.restart ?? "no"
-  const soFar = { restarts, failures: f.failures, delayMs: 0 }
-  return nextRestart(policy, { exitCode: container?.exitCode, ranMs: 0 }, soFar) === undefined
-    ? `; its restart policy "${policy}" lets it rest${before}`
-    : `; the agent starts it again shortly${before}`
+  const before = { restarts, failures: f.failures, delayMs: 0 }
+  return nextRestart(policy, { exitCode: container?.exitCode, ranMs: 0 }, before) === undefined
+    ? `; its restart policy "${policy}" lets it rest${count}`
+    : `; the agent starts it again shortly${count}`
 }
 
 const rests = (f: Findings) => f.container?.state === "exited" && f.restartAt === undefined
@@ -71,7 +72,8 @@ const followOf = (cause: string, f: Findings) =>
 /** The cause of a container that has ended, or that was started again and has not run for long yet. */
 export const causeOfEnd = (f: Findings): Cause => {
   const reason = f.end?.reason ?? `exited_${f.container?.exitCode ?? 0}`
-  const when = f.end?.at === undefined ? "" : ` ${lasting(f.now - f.end.at)} ago`
+  const ago = f.end?.at === undefined ? "" : `${lasting(f.now - f.end.at)} ago`
+  const when = ago === "" ? "" : `${ago} `
   const cause = causeOfExit(reason, f)
   const code = exitCodeOf(cause)
   const exited = f.container?.state === "exited"
@@ -80,7 +82,7 @@ export const causeOfEnd = (f: Findings): Cause => {
     return {
       cause,
       well: true,
-      summary: `it ended with exit code 0${when}: that is its end, by its restart policy "${policy}"`,
+      summary: `${when}it ended with exit code 0: it was done, and its restart policy "${policy}" lets it rest`,
       nextStep: ""
     }
   }
@@ -89,17 +91,18 @@ export const causeOfEnd = (f: Findings): Cause => {
     return {
       cause: "stopped_by_hand_perhaps",
       well: false,
-      summary: `it ended with exit code ${code}${meaning(code)}${when} by no act of MCP: perhaps it was stopped by hand (podman stop), ${kind}${aftermath(f)}`,
+      summary: `${when}it ended with exit code ${code}${meaning(code)}, by no act of MCP: perhaps it was stopped by hand (podman stop), ${kind}${aftermath(f)}`,
       nextStep: rests(f)
         ? `mcp start ${f.target}`
         : `to keep it stopped: mcp stop ${f.target}; if nobody stopped it: mcp logs ${f.target}`
     }
   }
-  const often = f.failures >= againAndAgain ? " again and again, last" : ""
+  const often = f.failures >= againAndAgain
+  const intro = often ? `it ends again and again${ago === "" ? "" : `, last ${ago}`}: ` : when
   return {
     cause,
     well: false,
-    summary: `${wordsOfEnd(reason, f)}${often}${when}${aftermath(f)}`,
+    summary: `${intro}${wordsOfEnd(reason, f)}${aftermath(f)}`,
     nextStep: nextStep(cause, f, followOf(cause, f))
   }
 }

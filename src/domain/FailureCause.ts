@@ -29,9 +29,13 @@ export const deniedLine = ({ logs }: Pick<Findings, "logs">) => firstWith(logs, 
 const targetsOf = ({ spec }: Known) =>
   (spec?.volumes ?? []).map((text) => text.split(":")[1] ?? "").filter((target) => target !== "")
 
+/** Whether it said nothing at all: then what is known beside its log counts. */
+export const isMute = ({ logs }: Pick<Findings, "logs">) => logs.every((line) => line.trim() === "")
+
 const isVolume = (known: Known) => {
   const line = deniedLine(known)
-  return line !== undefined && (known.unwritable.length > 0 || targetsOf(known).some((target) => line.includes(target)))
+  if (known.unwritable.length > 0) return line !== undefined || isMute(known)
+  return line !== undefined && targetsOf(known).some((target) => line.includes(target))
 }
 
 /** An end by itself says little: its last lines may say more. */
@@ -55,10 +59,10 @@ export const wordsOf = (cause: string, message: string, known: Known): string =>
   const line = deniedLine(known)
   const [volume] = known.unwritable
   const who = volume === undefined ? "" : ` (${volume.why})`
-  return `${message}, and says "${line ?? ""}"${who}`
+  return line === undefined ? `${message}${who}` : `${message}, and says "${line}"${who}`
 }
 
-const image = ({ spec }: Known) => spec?.image ?? "the image"
+const image = ({ spec }: Known) => spec?.image ?? "that image"
 
 const limit = ({ spec }: Known) => (spec?.memory === undefined ? "" : ` (now ${formatSize(spec.memory)})`)
 

@@ -1,4 +1,4 @@
-import { stampOf } from "./lasting.ts"
+import { lasting } from "./lasting.ts"
 import type { ProbeRun } from "./Probed.ts"
 
 /** One thing that happened to a component. */
@@ -19,7 +19,7 @@ const restartsTold = 3
 export const probeEntry = ({ detail, from, healthy, times, until }: ProbeRun): Entry => ({
   at: from,
   kind: "probe",
-  text: `${healthy ? "" : "failed: "}${detail || "healthy"}${times > 1 ? `, ${times} times until ${stampOf(until)}` : ""}`,
+  text: `${healthy ? "" : "failed: "}${detail || "healthy"}${times > 1 ? `, ${times} times in ${lasting(until - from)}` : ""}`,
   actor: ""
 })
 
@@ -32,7 +32,7 @@ const withFewRestarts = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> =>
   const within = ({ at }: Entry) => at >= first.at && at <= last.at
   const summary = {
     ...last,
-    text: `${left.length} more times since ${stampOf(first.at)}: ${last.text}`
+    text: `${left.length} times in ${lasting(last.at - first.at)}: ${last.text}`
   }
   return entries.flatMap((entry) =>
     entry === last
@@ -43,13 +43,28 @@ const withFewRestarts = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> =>
   )
 }
 
+const near = (a: Entry, b: Entry) => Math.abs(a.at - b.at) <= 3_000
+
+/** What was observed says nothing beside the start, the restart or the exit that it shows. */
+const withoutEchoes = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
+  const shown = (entry: Entry, kinds: ReadonlyArray<string>) =>
+    entries.some((other) => kinds.includes(other.kind) && near(entry, other))
+  return entries.filter((entry) => {
+    if (entry.kind === "started") return !shown(entry, ["restarted"])
+    if (entry.kind !== "observed") return true
+    return !(entry.text.endsWith("-> running")
+      ? shown(entry, ["started", "restarted"])
+      : entry.text.endsWith("-> exited") && shown(entry, ["exit"]))
+  })
+}
+
 /** Oldest first, short enough to be read: the newest entries, beside the log's lines, of which there are few. */
 export const timeline = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
   const inOrder = entries
     .map((entry, i) => ({ entry, i }))
     .sort((a, b) => a.entry.at - b.entry.at || a.i - b.i)
     .map(({ entry }) => entry)
-  const few = withFewRestarts(inOrder)
+  const few = withFewRestarts(withoutEchoes(inOrder))
   const told = few.filter(({ kind }) => kind !== "log")
   const kept = new Set(told.slice(-mostEntries))
   return few.filter((entry) => entry.kind === "log" || kept.has(entry))

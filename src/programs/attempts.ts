@@ -80,7 +80,7 @@ export const attemptOf = (
     const { actor, failure, kind, lastError, startedAt, state } = newest
     return { kind, actor, at: startedAt, state: "under_way", stage: state, lastError, failure, lastLogs: [] }
   }
-  const accepted = stored?.updatedAt ?? 0
+  const accepted = stored?.updatedAt ?? -1
   const refused = events.findLast((event) => event.to === "refused" && isOf(component)(event))
   if (refused !== undefined && refused.at > accepted && refused.at >= (newest?.finishedAt ?? 0)) {
     const { actor, at, kind, message, reason } = refused

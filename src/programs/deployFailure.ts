@@ -1,4 +1,4 @@
-import { Chunk, Effect, Stream } from "effect"
+import { Chunk, Effect, Schedule, Stream } from "effect"
 import { containerName } from "../domain/Names.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import type { DeployFailure } from "./DeployEvent.ts"
@@ -16,6 +16,12 @@ export const lastLines = (container: string) =>
     )
     return Chunk.toReadonlyArray(lines).map((line) => line.line)
   }).pipe(
+    // What a program wrote last may come a moment after its end.
+    Effect.filterOrFail(
+      (lines) => lines.some((line) => line.trim() !== ""),
+      () => "nothing yet" as const
+    ),
+    Effect.retry({ schedule: Schedule.spaced("100 millis"), times: 3, while: (error) => error === "nothing yet" }),
     Effect.timeout("5 seconds"),
     Effect.orElseSucceed((): ReadonlyArray<string> => [])
   )

@@ -97,6 +97,8 @@ const startAgain = (ended: Ended) =>
 export const superviseRestarts = Effect.gen(function* () {
   const locks = yield* ServiceLocks
   const pending = yield* FiberMap.make<string>()
+  /** When each was last tried. */
+  const tried = new Map<string, { readonly container: string; readonly at: number }>()
 
   const look: (only: string | undefined) => Effect.Effect<void, never, Needed> = (only) =>
     findEnded(only).pipe(
@@ -111,16 +113,20 @@ export const superviseRestarts = Effect.gen(function* () {
       if (yield* FiberMap.has(pending, key)) return
       const now = yield* Clock.currentTimeMillis
       const { delayMs } = ended.next
-      // What ended while the agent was away has waited already; podman tells the time of an end in whole seconds.
-      const waited = now - (ended.container.finishedAt ?? now) > delayMs + 1_000
+      const last = tried.get(key)
+      const again = last?.container === ended.container.id ? last.at : 0
+      // What ended while the agent was away has waited already; podman tells the time of an end in whole seconds. After a
+      // restart that failed the pause begins anew.
+      const waited = now - Math.max(ended.container.finishedAt ?? now, again) > delayMs + 1_000
       const at = waited ? now : now + delayMs
       yield* note(ended, ended.soFar, ended.container.id, at)
+      const trying = Effect.map(Clock.currentTimeMillis, (at) => tried.set(key, { container: ended.container.id, at }))
       const restart = locks
         .automatically(
           service,
           ended.container.id,
           "a restart"
-        )(startAgain(ended))
+        )(Effect.zipRight(trying, startAgain(ended)))
         .pipe(
           Effect.catchAllCause((cause) => Effect.logWarning("a restart failed", cause)),
           Effect.delay(at - now),

@@ -1,6 +1,6 @@
 import { Chunk, Clock, Effect, Either, Option, Stream } from "effect"
 import { type Cause, causeFrom } from "../domain/Cause.ts"
-import { deniedLine } from "../domain/FailureCause.ts"
+import { deniedLine, isMute } from "../domain/FailureCause.ts"
 import type { End, Findings } from "../domain/Findings.ts"
 import { containerName, Labels } from "../domain/Names.ts"
 import type { ComponentSpec } from "../domain/Spec.ts"
@@ -68,7 +68,8 @@ const desiredBy = (past: Past, component: string, desired: string) => {
 /** Volumes that cannot be written, where the log gives reason to look. */
 const suspects = (spec: ComponentSpec | undefined, logs: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    if (spec === undefined || spec.volumes.length === 0 || deniedLine({ logs }) === undefined) return []
+    if (spec === undefined || spec.volumes.length === 0) return []
+    if (deniedLine({ logs }) === undefined && !isMute({ logs })) return []
     const image = yield* Effect.option((yield* ContainerRuntime).image(spec.image))
     return yield* unwritable(spec, ownerOf(spec, Option.getOrUndefined(Option.flatten(image))?.user))
   })
@@ -82,6 +83,7 @@ interface Around {
 const explainOne = (target: string, component: string, { containers, live, past }: Around) =>
   Effect.gen(function* () {
     const health = yield* ContainerHealth
+    const runtime = yield* ContainerRuntime
     const { id: registry } = yield* Registry
     const { service, stored } = past
     const now = yield* Clock.currentTimeMillis
@@ -89,7 +91,10 @@ const explainOne = (target: string, component: string, { containers, live, past 
     const attempt = attemptOf(past, component)
     const made = attempt?.state === "under_way" ? past.made.get(component) : undefined
     const all = Either.getOrElse(containers, (): ReadonlyArray<Container> => [])
-    const container = all.find(({ id }) => id === (made ?? row?.containerId))
+    const listed = all.find(({ id }) => id === (made ?? row?.containerId))
+    // A list has its times in whole seconds.
+    const inspected = listed && Option.getOrUndefined(yield* Effect.option(runtime.inspect(listed.id)))
+    const container = inspected ?? listed
     const ofAttempt = attempt?.state === "rolled_back" && (row === undefined || container?.state === "running")
     const specs = (ofAttempt ? past.deployments[0] : (stored ?? past.deployments[0]))?.spec.components
     const spec = specs?.find(({ name }) => name === component)

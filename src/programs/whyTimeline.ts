@@ -34,7 +34,9 @@ const deploymentEntries = (row: DeploymentRow, past: Past, component: string): R
   const image = row.spec.components.find(({ name }) => name === component)?.image
   const { actor, failure, finishedAt, id, kind, lastError, startedAt, state } = row
   const act =
-    step === undefined ? "" : `: ${step.action}${image === undefined ? "" : ` ${versions(step.fromImage, image)}`}`
+    step === undefined
+      ? ""
+      : `: ${step.action}${image === undefined ? "" : `, version ${versions(step.fromImage, image)}`}`
   const entry = (at: number, text: string): Entry => ({ at, kind, text, actor: at === startedAt ? actor : "" })
   const begun = entry(startedAt, `${id} began${act}`)
   if (finishedAt === undefined) {
@@ -68,7 +70,7 @@ export const entriesOf = (
   const { component, now } = findings
   const started = container?.startedAt
   return [
-    ...past.deployments.flatMap((row) => deploymentEntries(row, past, component)),
+    ...past.deployments.toReversed().flatMap((row) => deploymentEntries(row, past, component)),
     ...past.events
       .filter((event) => (event.component === "" || event.component === component) && !isOfDeployment(event))
       .map(eventEntry),
