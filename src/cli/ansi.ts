@@ -43,7 +43,7 @@ export const wrap = (text: string, width: number): ReadonlyArray<string> => {
       line = longer
       continue
     }
-    if (line !== "") lines.push(line)
+    if (line !== "") lines.push(line.trimEnd())
     line = word
     while (line.length > width) {
       lines.push(line.slice(0, width))

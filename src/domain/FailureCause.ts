@@ -62,7 +62,7 @@ export const wordsOf = (cause: string, message: string, known: Known): string =>
   return line === undefined ? `${message}${who}` : `${message}, and says "${line}"${who}`
 }
 
-const image = ({ spec }: Known) => spec?.image ?? "that image"
+const image = ({ spec }: Known) => spec?.image ?? "it"
 
 const limit = ({ spec }: Known) => (spec?.memory === undefined ? "" : ` (now ${formatSize(spec.memory)})`)
 

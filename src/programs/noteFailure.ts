@@ -1,24 +1,27 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { type EventRow, Registry } from "../services/Registry.ts"
 import { explain, type ProgramError } from "./explain.ts"
 
 type Act = Pick<EventRow, "service" | "component" | "kind" | "from" | "to" | "actor">
 
+/** What the agent tries again and again, and fails in the same way, is told no more often. */
+const againAfterMs = 3_600_000
+
 /**
- * Records that an act failed, for those who ask later. Said once: what is tried again and fails in the same way is no news.
- * That it cannot be recorded must not hide the failure itself.
+ * Records that an act failed, for those who ask later. That it cannot be recorded must not hide the failure itself.
  */
 export const noteFailure = (act: Act, error: ProgramError) =>
   Effect.gen(function* () {
     const registry = yield* Registry
-    const { component, service } = act
-    const known = (yield* registry.events({ service, component, since: 0, after: 0, limit: 20 })).filter(
-      (event) => event.component === component
-    )
-    const last = known.at(-1)
+    const { actor, component, kind, service } = act
     const { message } = error
     const { reason } = explain(error)
-    if (last?.kind === act.kind && last.to === act.to && last.message === message && last.actor === act.actor) return
+    if (actor === "") {
+      const since = (yield* Clock.currentTimeMillis) - againAfterMs
+      const known = yield* registry.events({ service, component, since, after: 0, limit: 100 })
+      const last = known.findLast((event) => event.component === component && event.kind === kind)
+      if (last?.to === act.to && last.message === message) return
+    }
     yield* registry.recordEvent({ ...act, message, reason })
   }).pipe(
     Effect.catchAll((unavailable) =>
