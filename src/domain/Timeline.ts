@@ -58,6 +58,11 @@ const withoutEchoes = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
   })
 }
 
+/** A program may write lines of any length. */
+const longest = 500
+const cut = (entry: Entry): Entry =>
+  entry.text.length > longest ? { ...entry, text: `${entry.text.slice(0, longest - 1)}…` } : entry
+
 /** Oldest first, short enough to be read: the newest entries, beside the log's lines, of which there are few. */
 export const timeline = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
   const inOrder = entries
@@ -67,5 +72,5 @@ export const timeline = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> =>
   const few = withFewRestarts(withoutEchoes(inOrder))
   const told = few.filter(({ kind }) => kind !== "log")
   const kept = new Set(told.slice(-mostEntries))
-  return few.filter((entry) => entry.kind === "log" || kept.has(entry))
+  return few.filter((entry) => entry.kind === "log" || kept.has(entry)).map(cut)
 }

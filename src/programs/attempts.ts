@@ -67,6 +67,9 @@ export const pastOf = (service: string) =>
 
 const over: ReadonlySet<DeploymentState> = new Set(["succeeded", "rolled_back"])
 
+/** Acts that start a container. */
+const starts: ReadonlySet<string> = new Set(["restarted", "start", "restart", "heal"])
+
 const isOf = (component: string) => (event: EventRow) => event.component === "" || event.component === component
 
 /** The newest attempt to change the service, unless it succeeded or something was accepted after it. */
@@ -103,7 +106,9 @@ export const failedStartOf = (
   component: string,
   container: Container | undefined
 ): Findings["failedStart"] => {
-  const failed = past.events.findLast((event) => event.component === component && event.to === "failed")
+  const failed = past.events.findLast(
+    (event) => event.component === component && event.to === "failed" && starts.has(event.kind)
+  )
   if (failed === undefined || failed.at <= (past.stored?.updatedAt ?? 0)) return undefined
   if (container?.state === "running" || (container?.startedAt ?? 0) > failed.at) return undefined
   const { actor, at, message, reason } = failed

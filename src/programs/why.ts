@@ -51,7 +51,10 @@ const lastEnd = (container: Container | undefined, past: Past, component: string
       (event) => event.component === component && event.kind === "restarted" && event.to === "running"
     )
     const at = past.restarts.get(component)?.endedAt
-    return again === undefined ? undefined : ({ reason: again.reason.toLowerCase(), at: at ?? again.at } satisfies End)
+    // One of before events had reasons tells nothing.
+    return again === undefined || again.reason === ""
+      ? undefined
+      : ({ reason: again.reason.toLowerCase(), at: at ?? again.at } satisfies End)
   })
 
 /** Who let it be as it is desired, and when: an act on its desired state, or a deployment that brought that. */
@@ -135,7 +138,7 @@ const explainOne = (target: string, component: string, { containers, live, past 
       failedStart: failedStartOf(past, component, container),
       attempt,
       logs,
-      unwritable: yield* suspects(spec, logs)
+      unwritable: Either.isRight(containers) ? yield* suspects(spec, logs) : []
     }
     return {
       component,
