@@ -1,16 +1,17 @@
-import { Chunk, Clock, Effect, Either, Option, Stream } from "effect"
+import { Clock, Effect, Either, Option } from "effect"
 import { type Cause, causeFrom } from "../domain/Cause.ts"
 import { deniedLine, isMute } from "../domain/FailureCause.ts"
 import type { End, Findings } from "../domain/Findings.ts"
 import { containerName, Labels } from "../domain/Names.ts"
 import type { ComponentSpec } from "../domain/Spec.ts"
 import { type Entry, timeline } from "../domain/Timeline.ts"
-import { type Container, ContainerRuntime, type LogLine } from "../services/ContainerRuntime.ts"
+import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { Registry } from "../services/Registry.ts"
 import { attemptOf, failedStartOf, type Past, pastOf } from "./attempts.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { endOf } from "./endOf.ts"
 import { findService } from "./findService.ts"
+import { lastLines } from "./lastLines.ts"
 import type { Target } from "./lifecycle.ts"
 import { ComponentNotFound } from "./ProgramError.ts"
 import { ownerOf, unwritable } from "./preflight.ts"
@@ -23,22 +24,6 @@ export interface Explained extends Cause {
   /** None: the registry has no such component any more, or not yet. */
   readonly live: Live | undefined
 }
-
-/** Log lines that are shown. */
-const lastLines = 20
-
-/** None when they cannot be read: that must not hide the rest. */
-const linesOf = (container: string) =>
-  Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
-    const lines = yield* Stream.runCollect(
-      runtime.logs(container, { follow: false, tail: lastLines, since: undefined })
-    )
-    return Chunk.toReadonlyArray(lines)
-  }).pipe(
-    Effect.timeout("5 seconds"),
-    Effect.orElseSucceed((): ReadonlyArray<LogLine> => [])
-  )
 
 /** How it ended: as it stands there, or before the agent started it again. */
 const lastEnd = (container: Container | undefined, past: Past, component: string) =>
@@ -103,7 +88,7 @@ const explainOne = (target: string, component: string, { containers, live, past 
     const spec = specs?.find(({ name }) => name === component)
     const restart = past.restarts.get(component)
     const counted = restart !== undefined && restart.containerId === row?.containerId
-    const lines = container === undefined ? [] : yield* linesOf(container.id)
+    const lines = container === undefined ? [] : yield* lastLines(container.id)
     const kept = attempt?.state === "rolled_back" && attempt.failure?.component === component ? attempt.lastLogs : []
     const logs = ofAttempt ? kept : lines.map(({ line }) => line)
     const probed = container?.state === "running" ? Option.getOrUndefined(yield* health.of(container.id)) : undefined

@@ -85,7 +85,9 @@ layer(RunningNode.layer, { excludeTestServices: true, timeout: "120 seconds" })(
       const node = yield* RunningNode
       yield* Effect.all(
         [
-          deployed(node, "crash", { script: "echo no database at db:5432 >&2; sleep 0.3; exit 3" }),
+          deployed(node, "crash", {
+            script: "printf 'no database ' >&2; sleep 0.1; echo at db:5432 >&2; sleep 0.2; exit 3"
+          }),
           deployed(node, "hungry", { script: "sleep 0.5; exec tail /dev/zero", keys: 'memory = "16m"' })
         ],
         parallel
