@@ -2,7 +2,6 @@ import { timestampMs } from "@bufbuild/protobuf/wkt"
 import { Effect, Stream } from "effect"
 import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import { service } from "../grpc/service.ts"
-import { Code, RpcError } from "../grpc/status.ts"
 import type { DeployEvent } from "../programs/DeployEvent.ts"
 import { type DeployRequest, deploy, planDeploy } from "../programs/deploy.ts"
 import { eventsOf } from "../programs/events.ts"
@@ -25,6 +24,7 @@ import { execCall } from "./handlers/exec.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
 import { watching } from "./handlers/watching.ts"
+import { explain } from "./handlers/why.ts"
 import { telling } from "./telling.ts"
 
 const deployment = (request: DeployRequest) =>
@@ -73,8 +73,6 @@ const statuses = (name: string, past?: Past) =>
 
 /** Of each service in its status. */
 const shownPast: Past = { deployments: 5, events: 5 }
-
-const pending = new RpcError({ code: Code.UNIMPLEMENTED, reason: "NOT_CARRIED_OUT", detail: "not carried out yet" })
 
 /** Decode, call a program, encode: no rule lives here. */
 export const agentService = service(
@@ -178,7 +176,7 @@ export const agentService = service(
     syncDesiredState,
     adoptContainers,
     purgeComponents,
-    explain: () => pending,
+    explain,
     ...watching,
     exec: execCall,
     stats: statsCall,

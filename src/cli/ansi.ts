@@ -33,5 +33,25 @@ export const leaveScreen = `${showCursor}${ESC}[?7h${ESC}[?1049l`
 export const shorten = (text: string, width: number): string =>
   text.length <= width ? text : width <= 1 ? text.slice(0, Math.max(0, width)) : `${text.slice(0, width - 1)}…`
 
+/** Breaks text between words, so that no line is wider; a word that is wider itself is cut. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`
+    if (longer.length <= width) {
+      line = longer
+      continue
+    }
+    if (line !== "") lines.push(line.trimEnd())
+    line = word
+    while (line.length > width) {
+      lines.push(line.slice(0, width))
+      line = line.slice(width)
+    }
+  }
+  return line === "" && lines.length > 0 ? lines : [...lines, line]
+}
+
 /** What others wrote, fit for one line of a terminal: no control characters. */
 export const tame = (text: string): string => strip(text).replace(/[\p{Cc}]+/gu, " ")

@@ -89,13 +89,15 @@ export const Event = Schema.Struct({
   /** Null: the whole service. */
   component: MaybeText,
   /**
-   * `desired`, `observed`, `restarted`, `heal`, `drift`, `recovered`, `alert`, `silence`, `runtime`, `deploy`, `rollback`
-   * or `restart`; a newer agent may know more.
+   * `desired`, `observed`, `restarted`, `heal`, `drift`, `recovered`, `alert`, `silence`, `runtime`, `deploy`, `rollback`,
+   * `restart`, `adopt` or `start`; a newer agent may know more.
    */
   kind: Schema.String,
   from: MaybeText,
   to: Schema.String,
   message: MaybeText,
+  /** Stable, such as `EXITED_1` or `IMAGE_NOT_FOUND`. */
+  reason: MaybeText,
   actor: MaybeText
 })
 export type Event = typeof Event.Type
@@ -311,6 +313,36 @@ export const LogLine = Schema.Struct({
   at: Time,
   stream: Schema.String,
   line: Schema.String
+})
+
+export const WhyEntry = Schema.Struct({
+  at: Time,
+  /** An event's kind, or `probe`, `started`, `exit` or `log`. */
+  kind: Schema.String,
+  text: Schema.String,
+  actor: MaybeText
+})
+export type WhyEntry = typeof WhyEntry.Type
+export const WhyComponent = Schema.Struct({
+  component: Schema.String,
+  /** A stable name: `exited_1`, `oom_killed`, `probe_refused`, ...; `running` when all is well. */
+  cause: Schema.String,
+  /** Of `rolled_back` and `deploy_refused`: the cause of the component that failed. */
+  behind: MaybeText,
+  /** It is as it should be. */
+  well: Schema.Boolean,
+  summary: Schema.String,
+  next_step: MaybeText,
+  /** Oldest first. */
+  timeline: Schema.Array(WhyEntry),
+  /** Null: the registry has no such component any more, or not yet. */
+  live: Schema.NullOr(Running)
+})
+export type WhyComponent = typeof WhyComponent.Type
+export const Why = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  components: Schema.Array(WhyComponent)
 })
 
 export const Account = Schema.Struct({

@@ -18,6 +18,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   adopt: Json.Adopted,
   ps: Json.Ps,
   status: Json.Status,
+  why: Json.Why,
   history: Json.History,
   "history --diff": Json.HistoryDiff,
   list: Json.List,

@@ -22,6 +22,7 @@ import { status } from "./commands/status.ts"
 import { sync } from "./commands/sync.ts"
 import { undeploy } from "./commands/undeploy.ts"
 import { whoami } from "./commands/whoami.ts"
+import { why } from "./commands/why.ts"
 
 export const root = Command.make("mcp").pipe(
   Command.withSubcommands([
@@ -42,6 +43,7 @@ export const root = Command.make("mcp").pipe(
     list,
     ps,
     status,
+    why,
     logs,
     events,
     silence,
@@ -96,6 +98,7 @@ export const commands: ReadonlyArray<{
     entries: [
       ["ps", "what runs now, on all nodes"],
       ["status [<service>]", "desired and observed state, health, drift"],
+      ["why <target>", "why it is as it is: cause, timeline, what to do"],
       ["history <service>", "earlier deployments, and what differs"],
       ["list", "services and components in the registries"],
       ["events [<target>]", "what became otherwise, and by whom"],

@@ -41,6 +41,7 @@ export const event = (event: Event, node: string): Json.Event => ({
   from: text(event.from),
   to: event.to,
   message: text(event.message),
+  reason: text(event.reason),
   actor: text(event.actor)
 })
 

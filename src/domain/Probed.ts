@@ -6,11 +6,49 @@ export interface Probed {
   readonly state: HealthState
   /** In a row; those within the start period are not counted. */
   readonly failures: number
-  /** One line about the failures: `HTTP 503`. Empty while healthy. */
+  /** One line about the failures: `HTTP 503: database is down`. Empty while healthy. */
   readonly detail: string
 }
 
 export const unprobed: Probed = { state: "starting", failures: 0, detail: "" }
+
+/** Probes in a row that found the same. */
+export interface ProbeRun {
+  /** Milliseconds since the epoch, of the first and the last. */
+  readonly from: number
+  readonly until: number
+  readonly times: number
+  readonly healthy: boolean
+  readonly detail: string
+}
+
+const keptRuns = 10
+
+/** One more probe at the end of what is kept of a container's. */
+export const withProbe = (
+  runs: ReadonlyArray<ProbeRun>,
+  { detail, healthy }: { readonly healthy: boolean; readonly detail: string },
+  at: number
+): ReadonlyArray<ProbeRun> => {
+  const last = runs.at(-1)
+  return last?.healthy === healthy && last.detail === detail
+    ? [...runs.slice(0, -1), { ...last, until: at, times: last.times + 1 }]
+    : [...runs, { from: at, until: at, times: 1, healthy, detail }].slice(-keptRuns)
+}
+
+/** Of a body that is read no more is looked at. */
+export const bodyBytes = 1024
+const shownCharacters = 200
+
+/** The first words of what a program answered, as one short line; of a page its text. */
+export const firstWords = (body: string): string => {
+  const words = body
+    .replace(/<(script|style|title)\b[\s\S]*?(<\/\1>|$)/gi, " ")
+    .replace(/<[^>]*(>|$)/g, " ")
+    .replace(/[\p{Cc}\s\ufffd]+/gu, " ")
+    .trim()
+  return words.length > shownCharacters ? `${words.slice(0, shownCharacters - 1)}…` : words
+}
 
 const isTimeout = (detail: string): boolean => detail.startsWith("no answer")
 
@@ -40,7 +78,7 @@ export const afterProbe = (
 
 /** A stable name for what a failed probe showed. */
 export const probeReason = (detail: string): string => {
-  const status = /^HTTP (\d+)$/.exec(detail)?.[1]
+  const status = /^HTTP (\d+)(?:$|:)/.exec(detail)?.[1]
   if (status) return `probe_status_${status}`
   if (detail === "connection refused") return "probe_refused"
   return isTimeout(detail) ? "probe_timeout" : "probe_failed"

@@ -45,6 +45,12 @@ export const DurationMillis = Schema.transformOrFail(
 )
 
 const sizeUnits = { k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 } as const
+export const formatSize = (bytes: number): string => {
+  for (const unit of ["t", "g", "m", "k"] as const) {
+    if (bytes % sizeUnits[unit] === 0) return `${bytes / sizeUnits[unit]}${unit}`
+  }
+  return `${bytes}b`
+}
 const sizeExpected = 'a size such as "512m" or "2g", at least "4m"'
 
 /** Bytes, written as a number with the unit b, k, m, g or t (powers of 1024). */
@@ -63,12 +69,7 @@ export const ByteSize = Schema.transformOrFail(
         ? ParseResult.succeed(bytes)
         : ParseResult.fail(new ParseResult.Type(ast, text, sizeExpected))
     },
-    encode: (bytes) => {
-      for (const unit of ["t", "g", "m", "k"] as const) {
-        if (bytes % sizeUnits[unit] === 0) return ParseResult.succeed(`${bytes / sizeUnits[unit]}${unit}`)
-      }
-      return ParseResult.succeed(`${bytes}b`)
-    }
+    encode: (bytes) => ParseResult.succeed(formatSize(bytes))
   }
 )
 

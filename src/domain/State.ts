@@ -26,7 +26,8 @@ export type DeploymentKind = typeof DeploymentKind.Type
 
 /**
  * What an event tells of: a state as desired or as observed; a container that the agent started again, or made anew; drift
- * that no state shows, and its end; an alert; a maintenance window; the runtime's coming and going; a deployment.
+ * that no state shows, and its end; an alert; a maintenance window; the runtime's coming and going; a deployment; an
+ * operator's start that failed.
  */
 export const EventKind = Schema.Literal(
   "desired",
@@ -38,6 +39,7 @@ export const EventKind = Schema.Literal(
   "alert",
   "silence",
   "runtime",
+  "start",
   ...DeploymentKind.literals
 )
 export type EventKind = typeof EventKind.Type

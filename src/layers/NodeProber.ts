@@ -1,6 +1,7 @@
-import { request } from "node:http"
+import { type IncomingMessage, request } from "node:http"
 import { connect } from "node:net"
 import { Effect, Layer } from "effect"
+import { bodyBytes, firstWords } from "../domain/Probed.ts"
 import { type ProbeResult, Prober } from "../services/Prober.ts"
 import { answering } from "./answering.ts"
 
@@ -20,6 +21,26 @@ const bounded = (timeoutMs: number) => (probe: Effect.Effect<ProbeResult>) =>
     onSuccess: (result) => result
   })
 
+/** What comes of a body before this has passed is looked at: the status alone has decided already. */
+const bodyWithinMs = 250
+
+/** Calls back once, with the first words of a bad answer's body. */
+const wordsOfBody = (response: IncomingMessage, withinMs: number, done: (words: string) => void) => {
+  let body = Buffer.alloc(0)
+  const finish = () => {
+    clearTimeout(timer)
+    response.removeAllListeners("data")
+    response.destroy()
+    done(firstWords(body.subarray(0, bodyBytes).toString("utf8")))
+  }
+  const timer = setTimeout(finish, withinMs)
+  response.on("data", (chunk: Buffer) => {
+    body = Buffer.concat([body, chunk])
+    if (body.length >= bodyBytes) finish()
+  })
+  response.once("end", finish)
+}
+
 /** Each probe has a connection of its own: a kept one would hide a listener that has gone. */
 export const layer: Layer.Layer<Prober> = Layer.succeed(
   Prober,
@@ -28,9 +49,12 @@ export const layer: Layer.Layer<Prober> = Layer.succeed(
       Effect.async<ProbeResult>((resume) => {
         const call = request({ host, port, path, agent: false, headers: { "user-agent": "mcp-agent" } }, (response) => {
           const status = response.statusCode ?? 0
-          response.destroy()
-          resume(
-            Effect.succeed(status >= 200 && status < 400 ? healthy(`HTTP ${status}`) : unhealthy(`HTTP ${status}`))
+          if (status >= 200 && status < 400) {
+            response.destroy()
+            return resume(Effect.succeed(healthy(`HTTP ${status}`)))
+          }
+          wordsOfBody(response, Math.min(bodyWithinMs, timeoutMs / 2), (words) =>
+            resume(Effect.succeed(unhealthy(`HTTP ${status}${words === "" ? "" : `: ${words}`}`)))
           )
         })
         call.on("error", (error) => resume(Effect.succeed(unhealthy(wordsOf(error)))))

@@ -13,7 +13,7 @@ import { lowDisks } from "./diskSpace.ts"
 import { gather } from "./facts.ts"
 import { type Pinned, resolveImages } from "./images.ts"
 import { type Job, jobsOf, planFrom, stepOf } from "./jobs.ts"
-import { makeFolders, preflight } from "./preflight.ts"
+import { makeFolders, preflight, refuse } from "./preflight.ts"
 import { step } from "./progress.ts"
 import { recover, tidy } from "./recover.ts"
 import { liveOrUnknown } from "./report.ts"
@@ -192,7 +192,8 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     // What is only stopped, or is as it should be, needs no space.
     const needsSpace =
       images.failed.length > 0 || plans.some(({ action }) => action === "create" || action === "replace")
-    yield* preflight(request.spec, wanted, facts, images, needsSpace ? low : [])
+    const obstacles = yield* preflight(request.spec, wanted, facts, images, needsSpace ? low : [])
+    yield* refuse(obstacles, { service, kind: origin.kind, actor: request.actor })
     const hints = yield* makeFolders(request.spec, wanted, images.resolved)
     for (const { component, hint } of hints) yield* emit({ _tag: "Warning", component, message: hint })
 

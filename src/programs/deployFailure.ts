@@ -1,24 +1,8 @@
-import { Chunk, Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { containerName } from "../domain/Names.ts"
-import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import type { DeployFailure } from "./DeployEvent.ts"
 import { explain, type ProgramError } from "./explain.ts"
-
-/** Log lines of a failed container that the operator is shown. */
-const shownLines = 20
-
-/** The last lines of a container; none when they cannot be read, since that must not hide the failure itself. */
-export const lastLines = (container: string) =>
-  Effect.gen(function* () {
-    const runtime = yield* ContainerRuntime
-    const lines = yield* Stream.runCollect(
-      runtime.logs(container, { follow: false, tail: shownLines, since: undefined })
-    )
-    return Chunk.toReadonlyArray(lines).map((line) => line.line)
-  }).pipe(
-    Effect.timeout("5 seconds"),
-    Effect.orElseSucceed((): ReadonlyArray<string> => [])
-  )
+import { linesOfEnded } from "./lastLines.ts"
 
 /** A component's own failure; which component it was is said by the step that failed. */
 export class ComponentFailed {
@@ -46,7 +30,9 @@ export const failureOf = (
         ? hints.find(({ component }) => component === failed.component)?.hint
         : undefined
     const lastLogs =
-      failed._tag === "ComponentFailed" ? yield* lastLines(containerName(failed.service, failed.component)) : []
+      failed._tag === "ComponentFailed"
+        ? (yield* linesOfEnded(containerName(failed.service, failed.component))).map(({ line }) => line)
+        : []
     return {
       component: failed._tag === "ComponentFailed" ? failed.component : "",
       reason,

@@ -68,7 +68,7 @@ const check = (checked: Checked, commands: Effect.Semaphore) =>
           const before = Option.getOrElse(yield* known.of(container), () => unprobed)
           const upMs = (yield* Clock.currentTimeMillis) - startedAt
           const after = afterProbe(before, result.value, health, upMs)
-          yield* known.set(container, after)
+          yield* known.set(container, after, result.value)
           yield* told(before, after)
         }
       }

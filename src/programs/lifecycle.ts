@@ -10,6 +10,7 @@ import { discard, orphanStopTimeout, revive } from "./containers.ts"
 import { deployLocked } from "./deploy.ts"
 import { allocatedTo, gather } from "./facts.ts"
 import { findService } from "./findService.ts"
+import { noteFailure } from "./noteFailure.ts"
 import { ComponentNotFound, NotReady } from "./ProgramError.ts"
 import { strangers } from "./preflight.ts"
 import { isAway, untilItAnswers } from "./progress.ts"
@@ -133,11 +134,19 @@ export const stop = (target: Target) =>
     })
   )
 
+/** As `startOne`; that it fails is recorded. */
+const startWith =
+  (row: ServiceRow, kind: "start" | "restart", actor = "") =>
+  (component: ComponentSpec) =>
+    Effect.tapError(startOne(row, component), (error) =>
+      noteFailure({ service: row.service, component: component.name, kind, from: "", to: "failed", actor }, error)
+    )
+
 export const start = (target: Target) =>
   act(target, "a start", (row, components) =>
     Effect.gen(function* () {
       yield* (yield* Registry).setDesired(target.service, target.component, "running", target.actor)
-      return yield* Effect.forEach(ordered(row.spec, components), (component) => startOne(row, component))
+      return yield* Effect.forEach(ordered(row.spec, components), startWith(row, "start", target.actor))
     })
   )
 
@@ -151,7 +160,7 @@ export const restart = (target: Target, actor: string) =>
       const beside = running.filter((component) => updateOrderOf(component, row.spec) === "start-first")
       const after = running.filter((component) => !beside.includes(component))
       yield* Effect.forEach([...after].reverse(), (component) => stopOne(row.service, component))
-      const started = yield* Effect.forEach(after, (component) => startOne(row, component))
+      const started = yield* Effect.forEach(after, startWith(row, "restart", actor))
       const replaced = beside.length > 0 ? yield* replaceBeside(row, beside, rows, actor) : []
       const resting = components.filter((c) => !wanted.has(c.name))
       return [

@@ -1,7 +1,9 @@
 import { Effect, Either, Option } from "effect"
+import type { Unwritable } from "../domain/Findings.ts"
 import { containerName, previousName } from "../domain/Names.ts"
 import { parsePort, parseVolume } from "../domain/Scalars.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import type { DeploymentKind } from "../domain/State.ts"
 import { HostPorts } from "../services/HostPorts.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Proxy } from "../services/Proxy.ts"
@@ -9,6 +11,7 @@ import { ServiceFolders } from "../services/ServiceFolders.ts"
 import { explain, type ProgramError } from "./explain.ts"
 import type { Facts } from "./facts.ts"
 import type { ResolvedImage } from "./images.ts"
+import { noteFailure } from "./noteFailure.ts"
 import {
   type DiskLow,
   ImageForeign,
@@ -132,7 +135,7 @@ const foreign = (
       : [{ component, error: new ImageForeign({ image, architecture, node: arch }) }]
   })
 
-/** All that stands in the way of a deployment, told at once; nothing has been touched then. */
+/** All that stands in the way of a deployment; nothing has been touched then. */
 export const preflight = (
   spec: ServiceSpec,
   components: ReadonlyArray<ComponentSpec>,
@@ -151,11 +154,21 @@ export const preflight = (
       ...(yield* folders(spec, components)),
       ...(yield* proxies(components))
     ]
+    return found
+  })
+
+/** Told at once, and recorded: nothing else says later that there was a deployment. */
+export const refuse = (
+  found: ReadonlyArray<Found>,
+  act: { readonly service: string; readonly kind: DeploymentKind; readonly actor: string }
+) =>
+  Effect.gen(function* () {
     const [first, ...rest] = found
     if (first === undefined) return
+    for (const { component, error } of found) yield* noteFailure({ ...act, component, from: "", to: "refused" }, error)
     if (rest.length === 0) return yield* Effect.fail(first.error)
     const told = ({ component, error }: Found) => ({ component, message: error.message, ...explain(error) })
-    return yield* new PreflightFailed({ service: spec.name, problems: [told(first), ...rest.map(told)] })
+    return yield* new PreflightFailed({ service: act.service, problems: [told(first), ...rest.map(told)] })
   })
 
 /** `uid[:gid]` as numbers; a name is known to the image alone, and root's folders are the safe answer then. */
@@ -172,6 +185,27 @@ const mayWrite = (user: { uid: number; gid: number }, at: { uid: number; gid: nu
       ? (at.mode & 0o020) !== 0
       : (at.mode & 0o002) !== 0)
 
+/** Whom a component's processes run as, as far as numbers tell. */
+export const ownerOf = (component: ComponentSpec, imageUser: string | undefined) =>
+  numericOwner(component.user) ?? numericOwner(imageUser) ?? { uid: 0, gid: 0 }
+
+/** What a component mounts to write, and its user cannot write. */
+export const unwritable = (component: ComponentSpec, owner: { readonly uid: number; readonly gid: number }) =>
+  Effect.gen(function* () {
+    const folders = yield* ServiceFolders
+    const found: Array<Unwritable> = []
+    for (const text of component.volumes) {
+      const volume = parseVolume(text)
+      if (!volume?.source.startsWith("/") || volume.readOnly) continue
+      const at = Option.getOrUndefined(yield* folders.stat(volume.source))
+      if (at === undefined || mayWrite(owner, at)) continue
+      const user = `${owner.uid}:${owner.gid}`
+      const why = `user ${user} cannot write ${volume.source} (owned by ${at.uid}:${at.gid}, mode ${at.mode.toString(8)})`
+      found.push({ path: volume.source, owner: user, why })
+    }
+    return found
+  })
+
 /**
  * Makes the service's own folders that its volumes name, owned by the component's user, or else the image's. Answers what
  * a component cannot write though it mounts it to write: it may be meant so, and is the first suspect when it ends.
@@ -184,18 +218,13 @@ export const makeFolders = (
   Effect.gen(function* () {
     const { filesRoot } = yield* NodeInfo
     const folders = yield* ServiceFolders
-    const unwritable: Array<{ component: string; path: string; hint: string }> = []
+    const found: Array<{ component: string; hint: string }> = []
     for (const component of components) {
-      const owner = numericOwner(component.user) ?? numericOwner(images.get(component.name)?.user) ?? { uid: 0, gid: 0 }
+      const owner = ownerOf(component, images.get(component.name)?.user)
       for (const path of sourcesOf(spec, component, filesRoot).own) yield* folders.ensure(spec.name, path, owner)
-      for (const text of component.volumes) {
-        const volume = parseVolume(text)
-        if (!volume?.source.startsWith("/") || volume.readOnly) continue
-        const at = Option.getOrUndefined(yield* folders.stat(volume.source))
-        if (at === undefined || mayWrite(owner, at)) continue
-        const hint = `user ${owner.uid}:${owner.gid} cannot write ${volume.source} (owned by ${at.uid}:${at.gid}, mode ${at.mode.toString(8)}): chown or chmod it on the node, or mount it :ro`
-        unwritable.push({ component: component.name, path: volume.source, hint })
+      for (const { why } of yield* unwritable(component, owner)) {
+        found.push({ component: component.name, hint: `${why}: chown or chmod it on the node, or mount it :ro` })
       }
     }
-    return unwritable
+    return found
   })

@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import { healthProbe } from "../domain/HealthProbe.ts"
 import type { Allocated } from "../domain/Ports.ts"
+import { firstWords } from "../domain/Probed.ts"
 import type { ComponentSpec, Health } from "../domain/Spec.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ProbeResult, Prober } from "../services/Prober.ts"
@@ -10,8 +11,6 @@ export interface Probing {
   readonly container: string
   readonly allocated: Allocated
 }
-
-const firstLine = (text: string) => text.trim().split("\n")[0] ?? ""
 
 /** One probe of a component's health check. It fails only when the runtime, asked to carry it out, does not answer. */
 export const probe = (component: ComponentSpec, health: Health, { allocated, container }: Probing) =>
@@ -28,7 +27,7 @@ export const probe = (component: ComponentSpec, health: Health, { allocated, con
       case "Cmd":
         return yield* runtime.exec(container, how.argv).pipe(
           Effect.map(({ exitCode, output }): ProbeResult => {
-            const said = firstLine(output)
+            const said = firstWords(output)
             return { healthy: exitCode === 0, detail: `exit ${exitCode}${said === "" ? "" : `: ${said}`}` }
           }),
           Effect.catchTag("RuntimeRefused", (error) => Effect.succeed({ healthy: false, detail: error.why })),

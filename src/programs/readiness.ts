@@ -27,7 +27,7 @@ const healthy = (component: ComponentSpec, health: Health, started: Probing) =>
       const result = yield* probe(component, health, started)
       const upMs = (yield* Clock.currentTimeMillis) - startedAt
       probed = afterProbe(probed, result, health, upMs)
-      yield* known.set(started.container, probed)
+      yield* known.set(started.container, probed, result)
       if (probed.state === "healthy") return
       if (probed.state === "unhealthy") {
         return yield* new NotReady({

@@ -8,6 +8,7 @@ import { endOf } from "./endOf.ts"
 import { gather } from "./facts.ts"
 import { follow } from "./follow.ts"
 import { routesTo } from "./lifecycle.ts"
+import { noteFailure } from "./noteFailure.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 
@@ -103,17 +104,17 @@ const startAgain = (ended: Ended) =>
     const spec = stored?.spec.components.find(({ name }) => name === component)
     if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
     if (current?.id !== ended.container.id || current.state !== "exited") return
-    const { why } = yield* endOf(current.id, current.exitCode ?? 0)
+    const { reason, why } = yield* endOf(current.id, current.exitCode ?? 0)
     yield* Effect.logWarning("a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })
     )
     // One that is set aside by a deployment goes on under its other name, and as it is.
     const aside = current.containerName !== containerName(service, component)
-    const asItIs = Effect.as(runtime.start(current.id), current.id)
-    yield* counted(ended, aside ? asItIs : revive(stored, spec, facts))
+    const act = { service, component, kind: "restarted", from: "exited", actor: "" } as const
+    const again = Effect.tapError(revive(stored, spec, facts), (error) => noteFailure({ ...act, to: "failed" }, error))
+    yield* counted(ended, aside ? Effect.as(runtime.start(current.id), current.id) : again)
     if (aside) return
-    const restarted = { kind: "restarted", from: "exited", to: "running", message: why, actor: "" } as const
-    yield* registry.recordEvent({ service, component, ...restarted })
+    yield* registry.recordEvent({ ...act, to: "running", message: why, reason: reason.toUpperCase() })
     yield* registry.setObserved(service, component, "running")
     yield* routesTo(stored, [spec])
   })

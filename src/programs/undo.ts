@@ -13,6 +13,7 @@ import { held } from "./commit.ts"
 import { discard, orphanStopTimeout, revive } from "./containers.ts"
 import type { Emit } from "./DeployEvent.ts"
 import { allocatedTo, type Facts, gather, madeBy } from "./facts.ts"
+import { noteFailure } from "./noteFailure.ts"
 import { isAway, untilItAnswers } from "./progress.ts"
 import { changeRoutes, keysOf, proxyRoutes } from "./routes.ts"
 
@@ -25,6 +26,8 @@ const nameBack = (service: string, step: DeploymentStepRow, facts: Facts) =>
     const runtime = yield* ContainerRuntime
     yield* Effect.catchTag(runtime.rename(there.id, name), "ContainerNotFound", () => Effect.void)
   })
+
+const restarted = { kind: "restarted", from: "stopped", to: "failed", actor: "" } as const
 
 const runBack = (row: ServiceRow | undefined, step: DeploymentStepRow) =>
   Effect.gen(function* () {
@@ -51,7 +54,8 @@ const runBack = (row: ServiceRow | undefined, step: DeploymentStepRow) =>
         (error) => !isAway(error),
         (error) =>
           Effect.logError("the previous container does not start again").pipe(
-            Effect.annotateLogs({ service: row.service, component: step.component, why: error.message })
+            Effect.annotateLogs({ service: row.service, component: step.component, why: error.message }),
+            Effect.zipRight(noteFailure({ ...restarted, service: row.service, component: step.component }, error))
           )
       )
     )

@@ -1,6 +1,6 @@
 import { Context, type Effect } from "effect"
 
-/** What a probe found; `detail` is one short line for people: `HTTP 503`, `connection refused`. */
+/** What a probe found; `detail` is one short line for people: `HTTP 503: database is down`, `connection refused`. */
 export interface ProbeResult {
   readonly healthy: boolean
   readonly detail: string

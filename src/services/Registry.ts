@@ -130,6 +130,8 @@ export interface EventRow {
   readonly from: string
   readonly to: string
   readonly message: string
+  /** Stable, such as `EXITED_1` or `IMAGE_NOT_FOUND`; empty where there is none. */
+  readonly reason: string
   /** Who did it; empty when nobody did. */
   readonly actor: string
 }
@@ -237,7 +239,7 @@ export class Registry extends Context.Tag("mcp/Registry")<
     /** Drops the ports of a service that belong to no container that a component's row names. */
     readonly releaseStrayPorts: (service: string) => Write
     /** What no other row tells; changes of desired and observed states and of deployments are recorded with them. */
-    readonly recordEvent: (event: Omit<EventRow, "id" | "at">) => Write
+    readonly recordEvent: (event: Omit<EventRow, "id" | "at" | "reason"> & { readonly reason?: string }) => Write
     /** The newest `limit` of those after an id and since a time, oldest first. */
     readonly events: (wanted: {
       readonly service?: string | undefined

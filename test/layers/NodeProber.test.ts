@@ -21,14 +21,21 @@ describe("a health probe from the host", () => {
       const port = yield* listening(
         createHttp((request, response) => {
           response.statusCode = Number(request.url?.slice(1))
-          response.end("x".repeat(1_000_000))
+          if (request.url === "/500") return void response.write("half of \u001b[31mit\n")
+          response.end(
+            response.statusCode === 404 ? "<h1>Not\n found</h1>" : request.url === "/503" ? "" : "x".repeat(1_000_000)
+          )
         })
       )
       const probe = (path: string) => prober.http({ host, port, path }, 5_000)
       assert.deepStrictEqual(yield* probe("/200"), { healthy: true, detail: "HTTP 200" })
       assert.deepStrictEqual(yield* probe("/302"), { healthy: true, detail: "HTTP 302" })
-      assert.deepStrictEqual(yield* probe("/404"), { healthy: false, detail: "HTTP 404" })
       assert.deepStrictEqual(yield* probe("/503"), { healthy: false, detail: "HTTP 503" })
+      // With the first words of what it says, as one short line.
+      assert.deepStrictEqual(yield* probe("/404"), { healthy: false, detail: "HTTP 404: Not found" })
+      assert.deepStrictEqual(yield* probe("/400"), { healthy: false, detail: `HTTP 400: ${"x".repeat(199)}…` })
+      // A body that does not end is not waited for.
+      assert.deepStrictEqual(yield* probe("/500"), { healthy: false, detail: "HTTP 500: half of [31mit" })
     }).pipe(Effect.provide(NodeProber.layer))
   )
 

@@ -61,7 +61,7 @@ it.live("nothing is written over, and a folder is needed to keep some", () =>
     const { dir, request } = yield* setUp
     const to = join(dir, "one.db")
     yield* snapshot({ ...request, to })
-    assert.match((yield* Effect.flip(snapshot({ ...request, to }))).message, /is there already[^]*next: /)
+    assert.match((yield* Effect.flip(snapshot({ ...request, to }))).message, /is there already[\s\S]*next: /)
     assert.strictEqual((yield* Effect.flip(snapshot({ ...request, to, keep: 1 })))._tag, "KeepNeedsFolder")
     const none = yield* Effect.flip(snapshot({ ...request, database: join(dir, "none.db"), to: join(dir, "two.db") }))
     assert.match(none.message, /there is no registry/)

@@ -123,11 +123,19 @@ describe("the monitor knows within moments", () => {
       Effect.gen(function* () {
         const health = yield* ContainerHealth
         const [container] = yield* (yield* ContainerRuntime).list
-        yield* health.set(container?.id ?? "", { state: "unhealthy", failures: 3, detail: "HTTP 503" })
+        yield* health.set(
+          container?.id ?? "",
+          { state: "unhealthy", failures: 3, detail: "HTTP 503" },
+          { healthy: false, detail: "HTTP 503" }
+        )
         yield* settle
         assert.deepStrictEqual((yield* states).slice(-1), ["running -> unhealthy: HTTP 503"])
         yield* pass("10 seconds")
-        yield* health.set(container?.id ?? "", { state: "healthy", failures: 0, detail: "" })
+        yield* health.set(
+          container?.id ?? "",
+          { state: "healthy", failures: 0, detail: "" },
+          { healthy: true, detail: "" }
+        )
         yield* settle
         assert.deepStrictEqual(told(alerts), ["unhealthy", "recovered"])
       })

@@ -22,7 +22,8 @@ export const setState = (
     yield* noting(
       sql,
       sql`SELECT service, '' AS component, kind, state AS from_state, ${state} AS to_state,
-            ${failure?.message ?? ""} AS message, actor FROM deployments WHERE id = ${deployment}`
+            ${failure?.message ?? ""} AS message, actor FROM deployments WHERE id = ${deployment}`,
+      failure?.reason
     )
     yield* sql`UPDATE deployments SET state = ${state}, finished_at = ${finished.has(state) ? now : null},
         failure = COALESCE(${failure ? encodeFailure(failure) : null}, failure), last_error = NULL

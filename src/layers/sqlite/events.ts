@@ -16,6 +16,7 @@ export const EventRow = Schema.Struct({
   from: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("from_state")),
   to: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("to_state")),
   message: Schema.String,
+  reason: Schema.String,
   actor: Schema.String
 })
 
@@ -26,12 +27,12 @@ const columns = ["service", "component", "kind", "from_state", "to_state", "mess
  * Writes an event for each row of a query over what is about to change; to be run in the transaction of the change. A row
  * that already is as it will be makes none.
  */
-export const noting = (sql: SqlClient.SqlClient, changing: Statement.Fragment) =>
+export const noting = (sql: SqlClient.SqlClient, changing: Statement.Fragment, reason = "") =>
   Effect.flatMap(
     Clock.currentTimeMillis,
     (now) => sql`
-      INSERT INTO events (id, at, ${sql.literal(columns.join(", "))})
-      SELECT (SELECT COALESCE(MAX(id), 0) FROM events) + ROW_NUMBER() OVER (ORDER BY component), ${now},
+      INSERT INTO events (id, at, reason, ${sql.literal(columns.join(", "))})
+      SELECT (SELECT COALESCE(MAX(id), 0) FROM events) + ROW_NUMBER() OVER (ORDER BY component), ${now}, ${reason},
         ${sql.literal(columns.join(", "))}
       FROM (${changing}) AS changing WHERE from_state <> to_state`
   )
@@ -75,12 +76,13 @@ export const hub = Effect.gen(function* () {
 
 export const make = (sql: SqlClient.SqlClient) =>
   ({
-    recordEvent: ({ actor, component, from, kind, message, service, to }) =>
+    recordEvent: ({ actor, component, from, kind, message, reason, service, to }) =>
       write(
         noting(
           sql,
           sql`SELECT ${service} AS service, ${component} AS component, ${kind} AS kind, ${from} AS from_state,
-                ${to} AS to_state, ${message} AS message, ${actor} AS actor`
+                ${to} AS to_state, ${message} AS message, ${actor} AS actor`,
+          reason
         )
       ),
     events: ({ after, component, limit, service, since }) =>

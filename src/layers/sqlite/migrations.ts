@@ -151,6 +151,11 @@ const restingContainers = Effect.gen(function* () {
   yield* sql`ALTER TABLE restarts ADD COLUMN rests BIGINT NOT NULL DEFAULT 0`
 })
 
+const eventReasons = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE events ADD COLUMN reason TEXT NOT NULL DEFAULT ''`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
@@ -158,7 +163,8 @@ export const migrations = {
   "0003_events": events,
   "0004_monitor": monitor,
   "0005_adoption": adoption,
-  "0006_resting_containers": restingContainers
+  "0006_resting_containers": restingContainers,
+  "0007_event_reasons": eventReasons
 }
 
 /** The newest schema that this program knows. */
