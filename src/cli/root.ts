@@ -88,7 +88,7 @@ export const commands: ReadonlyArray<{
       ["restart <target>...", "stop and start"],
       ["undeploy <service>", "remove a service's containers; its data stays"],
       ["sync", "bring all nodes to the definitions"],
-      ["adopt <service>", "take over containers that the registry does not know"],
+      ["adopt <service>", "take over containers it does not know"],
       ["purge [<target>]", "drop registry entries that are gone and unwanted"],
       ["exec <target> -- CMD...", "run a command in a container"]
     ]

@@ -47,6 +47,12 @@ export interface KnownRestarts extends RestartsSoFar {
   readonly rests: boolean
 }
 
+const ranFor = ({ finishedAt = 0, startedAt = 0 }: Standing) => finishedAt - startedAt
+
+/** What counts of earlier restarts once this container has ended: nothing but their number, if it ran for long enough. */
+export const countedAt = (container: Standing, soFar: RestartsSoFar): RestartsSoFar =>
+  ranFor(container) >= backoff.steadyMs ? { restarts: soFar.restarts, failures: 0, delayMs: 0 } : soFar
+
 /** What is to be done so that a component runs which should. */
 export type Due =
   | { readonly act: "nothing" }
@@ -75,12 +81,12 @@ export const dueOf = (
     return { act: done ? "rest" : "start" }
   }
   if (container.state !== "exited") return { act: "nothing" }
-  const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0)
+  // A time that is set for this very end: it has been seen to, and perhaps tried in vain since.
+  const planned = known?.nextAt !== undefined && known.endedAt === (container.finishedAt ?? 0)
+  const ranMs = planned ? 0 : ranFor(container)
   const next = nextRestart(policy, { exitCode: container.exitCode, ranMs }, known ?? none)
   if (next === undefined) return { act: "rest" }
-  if (known?.nextAt !== undefined && known.endedAt === (container.finishedAt ?? 0)) {
-    return { act: "restart", next, at: known.nextAt }
-  }
+  if (planned && known?.nextAt !== undefined) return { act: "restart", next, at: known.nextAt }
   const waited = now - (container.finishedAt ?? now) > next.delayMs + 1_000
   return { act: "restart", next, at: waited ? now : now + next.delayMs }
 }

@@ -1,6 +1,6 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
 import { containerName } from "../domain/Names.ts"
-import { dueOf, none, type RestartsSoFar } from "../domain/Restart.ts"
+import { backoff, countedAt, dueOf, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
 import { revive } from "./containers.ts"
@@ -84,7 +84,9 @@ export const counted = <E, R>({ container, next, row }: Ended, start: Effect.Eff
     yield* write(row, container, next)
     const id = yield* start.pipe(
       Effect.tapError(() =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => write(row, container, next, { nextAt: now + next.delayMs }))
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          write(row, container, next, { nextAt: now + Math.min(backoff.mostMs, next.delayMs * 2) })
+        )
       )
     )
     if (id !== container.id) yield* write(row, container, next, { containerId: id })
@@ -140,7 +142,8 @@ export const superviseRestarts = Effect.gen(function* () {
       if (yield* FiberMap.has(pending, key)) return
       const now = yield* Clock.currentTimeMillis
       const { at, container, known, row } = ended
-      yield* write(row, container, known ?? none, { nextAt: at })
+      const counts = known?.nextAt === undefined ? countedAt(container, known ?? none) : known
+      yield* write(row, container, counts, { nextAt: at })
       const restart = locks
         .automatically(
           service,

@@ -13,7 +13,7 @@ import { names, overview, type Silent, silentCell } from "../overview.ts"
 import * as rows from "../rows.ts"
 import { type Cell, table } from "../table.ts"
 import * as Target from "../target.ts"
-import { watch } from "../watch.ts"
+import { polled, watch } from "../watch.ts"
 
 const heading = [
   ...["SERVICE", "COMPONENT", "NODE", "CPU", "MEMORY", "MEM%", "LIMIT"],
@@ -160,7 +160,7 @@ export const stats = Command.make(
     if (args.watch) {
       const { picture, run } = yield* followed(all)
       const title = ["mcp stats", ...args.targets.map(Target.format)].join(" ")
-      return yield* Effect.raceFirst(watch(title, Json.Stats, picture), run)
+      return yield* Effect.raceFirst(watch(title, Json.Stats, polled(picture)), run)
     }
     const options = yield* reading
     const results = yield* Effect.forEach(

@@ -20,7 +20,7 @@ import * as Target from "../../target.ts"
 
 const format = Options.choice("format", ["definition", "quadlet"]).pipe(
   Options.withDefault("definition"),
-  Options.withDescription("a definition, or units for podman's systemd generator")
+  Options.withDescription("definition, or units for podman")
 )
 const output = Options.text("output").pipe(
   Options.withAlias("o"),
