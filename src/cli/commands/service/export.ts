@@ -26,7 +26,7 @@ const output = Options.text("output").pipe(
   Options.withAlias("o"),
   Options.withPseudoName("PATH"),
   Options.optional,
-  Options.withDescription("a .toml file, or a folder; standard output without it")
+  Options.withDescription("a file or folder; standard output without it")
 )
 const force = Options.boolean("force").pipe(Options.withDescription("write over files that are there"))
 
