@@ -144,7 +144,7 @@ it.scopedLive(
       yield* ok(node, "service", "export", "blog", "--output", file)
       const text = readFileSync(file, "utf8")
       for (const line of [
-        `ports = [ "127.0.0.1:${port}:8080" ]`,
+        `ports = ["127.0.0.1:${port}:8080"]`,
         'network = "back"',
         'user = "0:0"',
         'memory = "64m"',
