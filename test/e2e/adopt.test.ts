@@ -152,7 +152,7 @@ it.scopedLive(
       ]) {
         assert.include(text, line)
       }
-      assert.include(text, 'entrypoint = [ "sleep", "1000" ]')
+      assert.include(text, 'entrypoint = ["sleep", "1000"]')
       yield* ok(node, "plan", "--exit-code", "blog")
       const twice = yield* node.mcp("service", "export", "blog", "--output", file)
       assert.match(twice.stderr, /is there already/)
