@@ -17,7 +17,7 @@ await build({
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
   },
-  external: ["msgpackr-extract", "@parcel/watcher"],
+  external: ["better-sqlite3", "msgpackr-extract", "@parcel/watcher"],
   logLevel: "warning"
 })
 await import(pathToFileURL(join(outdir, "bench.mjs")).href)

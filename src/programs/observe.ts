@@ -32,6 +32,9 @@ export interface Live {
   readonly podmanRestart: string | undefined
   /** The end of the maintenance window that it is in, in milliseconds since the epoch. */
   readonly silencedUntil: number | undefined
+  readonly generation: number
+  /** Since when it is as it is. */
+  readonly observedAt: number
 }
 
 /** Stopped is what was asked for; an end that nobody asked for is `exited`. */
@@ -62,7 +65,7 @@ const isOther = (row: ComponentRow, container: Container | undefined): boolean =
 
 /** What a component is, from its row, what is known beside it, and its container; `answered`: whether that could be asked for. */
 export const liveOf = (row: ComponentRow, known: Known, container: Container | undefined, answered: boolean): Live => {
-  const { flapping, health, policy, restarts, silencedUntil } = known(row, container)
+  const { flapping, health, now, policy, restarts, silencedUntil } = known(row, container)
   // What ended by its policy has, also where podman has lost its container.
   const rests = container === undefined && restarts?.rests === true
   const observed = !answered ? "unknown" : rests ? "exited" : observe(row, container, health)
@@ -86,6 +89,8 @@ export const liveOf = (row: ComponentRow, known: Known, container: Container | u
     restartAt: observed === "exited" ? restarts?.nextAt : undefined,
     silencedUntil,
     podmanRestart: row.podmanRestart,
+    generation: row.generation,
+    observedAt: observed === row.observed ? row.observedAt : now,
     drift: rests
       ? []
       : driftOf({
@@ -110,6 +115,7 @@ export type Known = (
   readonly health: HealthState | undefined
   readonly flapping: boolean
   readonly silencedUntil: number | undefined
+  readonly now: number
 }
 
 /** To be asked for once, for many components. */
@@ -124,6 +130,7 @@ export const knownNow = (monitor: Pick<Monitor["Type"], "flaps" | "silencedUntil
     const probed = yield* (yield* ContainerHealth).all
     const now = yield* Clock.currentTimeMillis
     const known: Known = (row, container) => ({
+      now,
       flapping: monitor.flaps(row.service, row.component),
       silencedUntil: monitor.silencedUntil(row.service, row.component, now),
       policy: policies.get(`${row.service}/${row.component}`) ?? "no",

@@ -57,7 +57,7 @@ const watched = (service: string | undefined) =>
 
 export interface Status {
   readonly row: ServiceRow
-  readonly components: ReadonlyArray<Live & { readonly generation: number; readonly observedAt: number }>
+  readonly components: ReadonlyArray<Live>
   readonly deployments: ReadonlyArray<DeploymentRow>
   /** The last few, oldest first. */
   readonly events: ReadonlyArray<EventRow>
@@ -96,14 +96,14 @@ export const statusOf = (service: string | undefined, past: Past = { deployments
     const services = service === undefined ? yield* registry.services : [yield* findService(service)]
     if (services.length === 0) return []
     const components = yield* watched(service)
-    const rows = new Map((yield* registry.components(service)).map((row) => [`${row.service}/${row.component}`, row]))
     const of = Array.groupBy(components, (component) => component.service)
     const { deployments, events } = yield* pastOf(service, past)
-    return services.map((row): Status => {
-      const seen = (of[row.service] ?? []).map((component) => {
-        const known = rows.get(`${component.service}/${component.component}`)
-        return { ...component, generation: known?.generation ?? 0, observedAt: known?.observedAt ?? 0 }
+    return services.map(
+      (row): Status => ({
+        row,
+        deployments: deployments[row.service] ?? [],
+        events: events[row.service] ?? [],
+        components: of[row.service] ?? []
       })
-      return { row, deployments: deployments[row.service] ?? [], events: events[row.service] ?? [], components: seen }
-    })
+    )
   })
