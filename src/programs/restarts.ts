@@ -106,6 +106,8 @@ const startAgain = (ended: Ended) =>
     const spec = stored?.spec.components.find(({ name }) => name === component)
     if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
     if (current?.id !== ended.container.id || current.state !== "exited") return
+    // Somebody has started it meanwhile, and it ended once more: that end has a pause of its own.
+    if (current.startedAt !== ended.container.startedAt) return
     const { reason, why } = yield* endOf(current.id, current.exitCode ?? 0)
     yield* Effect.logWarning("a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })

@@ -32,6 +32,9 @@ const witness = (): Witness => {
   }
 }
 
+const within = <A>(what: string, seen: Effect.Effect<A>) =>
+  Effect.timeoutFail(seen, { duration: "20 seconds", onTimeout: () => new Error(`not within 20 s: ${what}`) })
+
 const api = (socketPath: string, method: string, path: string) =>
   Effect.async<string>((resume) => {
     const call = request({ socketPath, method, path: `/v4.0.0/libpod${path}` }, (answer) => {
@@ -51,7 +54,8 @@ const bare = (socketPath: string, saw: () => void) =>
     Effect.sync(() => {
       const filters = encodeURIComponent(JSON.stringify({ type: ["container"], event: ["died"] }))
       const call = request({ socketPath, path: `/v4.0.0/libpod/events?stream=true&filters=${filters}` }, (answer) => {
-        createInterface({ input: answer }).on("line", (line) => {
+        const lines = createInterface({ input: answer }).on("error", () => undefined)
+        lines.on("line", (line) => {
           if (line.includes('"died"')) saw()
         })
       })
@@ -104,7 +108,7 @@ export const drift = Effect.gen(function* () {
   yield* login(node, "admin")
   node.define(
     "shop",
-    `name = "shop"\n[[components]]\nname = "web"\nimage = "${image}"\ncmd = ["sleep", "100000"]\nnetwork = "none"\nsettle = "0s"\n`
+    `name = "shop"\n[[components]]\nname = "web"\nimage = "${image}"\ncmd = ["sleep", "100000"]\nnetwork = "none"\nsettle = "0s"\nrestart = "on-failure:1"\n`
   )
   yield* must(node.mcp("deploy", "shop"))
   const client = yield* GrpcClient.make(McpAgentService, {
@@ -130,18 +134,21 @@ export const drift = Effect.gen(function* () {
   for (let n = 0; n <= kills; n++) {
     const { State } = JSON.parse(yield* api(socket, "GET", "/containers/shop-web/json"))
     const seen = [yield* reader.next, yield* event.next, yield* alert.next] as const
+    const running = yield* back.next
     const began = performance.now()
     process.kill(State.Pid, "SIGKILL")
-    const [read, told, alerted] = yield* Effect.timeout(Effect.all(seen, { concurrency: "unbounded" }), "20 seconds")
+    const [read, told, alerted] = yield* Effect.all(
+      [within("podman's event", seen[0]), within("the event", seen[1]), within("the alert", seen[2])],
+      { concurrency: "unbounded" }
+    )
     if (n > 0) {
       samples.reader.push(read - began)
       samples.event.push(told - began)
       samples.alert.push(alerted - began)
     }
-    // By hand, before the agent does it by its policy.
-    const running = yield* back.next
+    // By hand: once the agent has done so its policy is used up.
     yield* api(socket, "POST", "/containers/shop-web/start")
-    yield* Effect.timeout(running, "20 seconds")
+    yield* within("its being seen as running", running)
   }
   yield* Fiber.interrupt(watching)
   const peer = ["bare reader of podman's events", samples.reader] as const

@@ -80,7 +80,7 @@ const growing = (name: string, what: string, target: number, sample: Parameters<
   Effect.forEach(sizes, (size) =>
     Effect.map(sampling(size, sample), (samples): Result => {
       const side = sampled(`${what}, ${size} components`, "ms", samples)
-      return atMost(`${name}`, (target * size) / 500, side)
+      return atMost(name, target, side)
     })
   )
 

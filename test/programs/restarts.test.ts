@@ -7,6 +7,7 @@ import { eventsOf, forgetEvents } from "../../src/programs/events.ts"
 import { stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { live } from "../../src/programs/report.ts"
 import { superviseRestarts } from "../../src/programs/restarts.ts"
+import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { asked, deployed, node, passTime, specOf } from "./support.ts"
 
@@ -72,6 +73,20 @@ describe("the agent", () => {
       assert.deepStrictEqual(yield* state, ["exited", 1])
       yield* pass("600 millis")
       assert.deepStrictEqual(yield* state, ["running", 2])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.scoped("waits anew for a container that somebody started meanwhile, and that ended once more", () =>
+    Effect.gen(function* () {
+      const control = yield* running()
+      yield* control.kill("shop-web", 1)
+      yield* pass("600 millis")
+      yield* (yield* ContainerRuntime).start("shop-web")
+      yield* control.kill("shop-web", 1)
+      yield* pass("500 millis")
+      assert.deepStrictEqual(yield* state, ["exited", 0])
+      yield* pass("2 seconds")
+      assert.deepStrictEqual(yield* state, ["running", 1])
     }).pipe(Effect.provide(node()))
   )
 
