@@ -44,8 +44,8 @@ const shells = {
 
 const offers: ReadonlyArray<readonly [line: string, words: ReadonlyArray<string>]> = [
   ["mcp dep", ["deploy"]],
-  ["mcp --json sta", ["start", "status"]],
-  ["mcp service ", ["check", "edit", "list", "new", "show"]],
+  ["mcp --json sta", ["start", "stats", "status"]],
+  ["mcp service ", ["check", "edit", "export", "import", "list", "new", "show"]],
   ["mcp --config mcp.toml node a", ["add"]],
   ["mcp deploy --pu", ["--pull"]],
   ["mcp deploy ", ["blog", "shop"]],

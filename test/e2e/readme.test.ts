@@ -36,6 +36,14 @@ start() {
   cat "${dir}/$1.log" >&2
   exit 1
 }
+# What a timer starts each day is done once.
+once() {
+  unit=/etc/systemd/system/$1.service
+  eval "$(sed -n 's/^ExecStart=//p' "$unit")" >"${dir}/$1.log" 2>&1 || { cat "${dir}/$1.log" >&2; exit 1; }
+}
+case "$1 \${2:-} \${3:-}" in
+  "enable --now "*.timer) once "\${3%.timer}"; exit ;;
+esac
 case "$1 \${2:-}" in
   "restart mcp-agent" | "enable --now") start "\${3:-mcp-agent}" ;;
   "daemon-reload " | "enable mcp-agent" | "try-restart mcp-mcias") ;;
