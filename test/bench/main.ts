@@ -31,7 +31,8 @@ const rows: Readonly<Record<string, (site: Site.Site) => Measured>> = {
   drift: () => Drift.drift,
   "agent-idle": () => Idle.agentIdle,
   "status-500": () => Registry500.status500,
-  "scan-500": () => Registry500.scan500
+  "scan-500": () => Registry500.scan500,
+  "events-memory": () => Registry500.eventsMemory
 }
 
 const words = (text = "") => text.split(",").filter((word) => word !== "")

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Effect, type Layer, Queue } from "effect"
 import * as encode from "../../src/agent/encode.ts"
 import { specHash } from "../../src/domain/SpecHash.ts"
@@ -101,3 +103,38 @@ export const scan500 = growing(
   50,
   Effect.flatMap(Monitor, ({ scan }) => scan)
 )
+
+const heap = (): number => {
+  setFlagsFromString("--expose_gc")
+  const gc = runInNewContext("gc") as () => void
+  gc()
+  return process.memoryUsage().heapUsed / 2 ** 20
+}
+
+/** Containers that end and are started by hand, each told by an event of the runtime and written as one. */
+const churn = (rounds: number) =>
+  Effect.gen(function* () {
+    const control = yield* FakeRuntimeControl
+    const runtime = yield* ContainerRuntime
+    const registry = yield* Registry
+    for (let n = 0; n < rounds; n++) {
+      const name = `s${n % 10}-c${Math.floor(n / 10) % 10}`
+      const written = yield* registry.eventsWritten
+      for (const change of [control.kill(name, 1), runtime.start(name)]) {
+        yield* Queue.takeAll(written)
+        yield* change
+        yield* Queue.take(written)
+      }
+    }
+  }).pipe(Effect.scoped)
+
+/** What the monitor of 100 components holds more after 10,000 events than after the first 1,000. */
+export const eventsMemory = Effect.gen(function* () {
+  yield* filled(100)
+  yield* (yield* Monitor).watch
+  yield* churn(500)
+  const before = heap()
+  yield* churn(5_000)
+  const grown = Math.max(0, heap() - before)
+  return [atMost("events-memory", 8, sampled("heap grown over 10,000 events", "MiB", [grown]))]
+}).pipe(Effect.scoped, Effect.provide(node(undefined, undefined, { flapThreshold: 1_000_000 })), Effect.orDie)
