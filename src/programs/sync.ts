@@ -16,7 +16,7 @@ import { planFrom } from "./jobs.ts"
 import { ServiceBusy, SpecInvalid } from "./ProgramError.ts"
 import { recover, tidy } from "./recover.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
-import { type UnknownContainer, unknownContainers } from "./unknownContainers.ts"
+import { type UnknownContainer, unknownContainers } from "./unmanaged.ts"
 import { validate } from "./validate.ts"
 
 export interface SyncRequest {
