@@ -86,7 +86,10 @@ export const dueOf = (
   const ranMs = planned ? 0 : ranFor(container)
   const next = nextRestart(policy, { exitCode: container.exitCode, ranMs }, known ?? none)
   if (next === undefined) return { act: "rest" }
-  if (planned && known?.nextAt !== undefined) return { act: "restart", next, at: known.nextAt }
+  if (planned && known?.nextAt !== undefined) {
+    // No pause is longer, but for a clock that was set back.
+    return { act: "restart", next, at: Math.min(known.nextAt, now + backoff.mostMs) }
+  }
   const waited = now - (container.finishedAt ?? now) > next.delayMs + 1_000
   return { act: "restart", next, at: waited ? now : now + next.delayMs }
 }

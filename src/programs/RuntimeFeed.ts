@@ -58,7 +58,8 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
           asOf = undefined
-          silentSince ??= now
+          // A clock that was set back begins anew.
+          silentSince = Math.min(silentSince ?? now, now)
           if (away !== undefined || now - silentSince < graceMs) return
           away = error.message
           yield* tell({ _tag: "Away", why: error.message })

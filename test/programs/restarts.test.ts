@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import { backoff, nextRestart, none } from "../../src/domain/Restart.ts"
+import { backoff, dueOf, nextRestart, none } from "../../src/domain/Restart.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { deploy } from "../../src/programs/deploy.ts"
 import { eventsOf, forgetEvents } from "../../src/programs/events.ts"
@@ -56,6 +56,12 @@ describe("when a container ends, its restart policy says what follows", () => {
   ])("%s after exit %i and %i failures: again %s", (policy, exitCode, failures, again) =>
     assert.strictEqual(nextRestart(policy, { exitCode, ranMs: 0 }, { ...none, failures }) !== undefined, again)
   )
+})
+
+it("a clock that was set back makes no pause longer than the longest", () => {
+  const ended = { state: "exited", exitCode: 1, startedAt: 0, finishedAt: 3_600_000 }
+  const known = { ...none, restarts: 1, endedAt: 3_600_000, nextAt: 3_601_000, rests: false }
+  assert.deepInclude(dueOf("always", ended, known, 10_000), { act: "restart", at: 10_000 + backoff.mostMs })
 })
 
 describe("the agent", () => {
