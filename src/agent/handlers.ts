@@ -72,7 +72,7 @@ const statuses = (name: string, past?: Past) =>
   })
 
 /** Of each service in its status. */
-const shownPast: Past = { deployments: 5, events: 5 }
+const shownPast: Past = { deployments: 5, events: 10 }
 
 /** Decode, call a program, encode: no rule lives here. */
 export const agentService = service(

@@ -24,6 +24,9 @@ const DEPLOYMENTS = 3
 /** Of one service its events are shown; of many only of those that are not as they should be. */
 const EVENTS = 5
 
+/** Events that the lines of the deployments tell already. */
+const told: ReadonlySet<string> = new Set(["deploy", "rollback", "restart", "adopt"])
+
 const verdict = (s: Json.StatusService, look: Look) =>
   s.drift
     ? look.paint("red", `drift in ${s.components.flatMap((c) => (c.drift.length > 0 ? [c.component] : [])).join(", ")}`)
@@ -82,7 +85,7 @@ const renderService = (s: Json.StatusService, look: Look, alone: boolean): Reado
       )
     ),
   ...silenced(s, look),
-  ...(alone || s.drift ? s.events.slice(-EVENTS) : []).map((event) =>
+  ...(alone || s.drift ? s.events.filter(({ kind }) => !told.has(kind)).slice(-EVENTS) : []).map((event) =>
     shorten(`  ${eventLine(event, { ...look, paint: plain }, "here")}`, look.width)
   )
 ]
