@@ -1,6 +1,6 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
 import { containerName } from "../domain/Names.ts"
-import { backoff, countedAt, dueOf, none, type RestartsSoFar } from "../domain/Restart.ts"
+import { backoff, countedAt, dueOf, nextStart, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
 import { revive } from "./containers.ts"
@@ -45,7 +45,7 @@ const write = (row: ComponentRow, container: Container, state: RestartsSoFar, mo
 export const noteRest = (row: ComponentRow, container: Container, known: RestartRow | undefined, rests: boolean) =>
   (known?.rests ?? false) === rests ? Effect.void : write(row, container, known ?? none, { rests })
 
-/** The containers that have ended, should run, and are started again by their restart policy. */
+/** The containers that have ended or were never started, should run, and are started by their restart policy. */
 const findEnded = (only: string | undefined) =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -71,6 +71,8 @@ const findEnded = (only: string | undefined) =>
         yield* noteRest(row, container, known, due.act === "rest")
       }
       if (due.act === "restart") found.push({ row, container, known, next: due.next, at: due.at })
+      // An act that made it could not start it, and nothing else tries that again.
+      if (due.act === "start") found.push({ row, container, known, ...nextStart(known, now) })
     }
     return found
   })
@@ -105,9 +107,13 @@ const startAgain = (ended: Ended) =>
     const current = facts.current.get(component)
     const spec = stored?.spec.components.find(({ name }) => name === component)
     if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
-    if (current?.id !== ended.container.id || current.state !== "exited") return
-    const { reason, why } = yield* endOf(current.id, current.exitCode ?? 0)
-    yield* Effect.logWarning("a container ended and is started again").pipe(
+    if (current?.id !== ended.container.id) return
+    const never = current.state === "created"
+    if (!never && current.state !== "exited") return
+    const { reason, why } = never
+      ? { reason: "", why: "its container had not been started" }
+      : yield* endOf(current.id, current.exitCode ?? 0)
+    yield* Effect.logWarning(never ? "a container is started" : "a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })
     )
     // One that is set aside by a deployment goes on under its other name, and as it is.

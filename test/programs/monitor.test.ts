@@ -8,10 +8,12 @@ import * as MonitorProgram from "../../src/programs/monitor/monitor.ts"
 import { RuntimeFeed } from "../../src/programs/RuntimeFeed.ts"
 import { statusOf } from "../../src/programs/report.ts"
 import { superviseRestarts } from "../../src/programs/restarts.ts"
+import { why } from "../../src/programs/why.ts"
 import type { Alert } from "../../src/services/Alerter.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Monitor } from "../../src/services/Monitor.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { PortInUse } from "../../src/services/RuntimeError.ts"
 import { asked, deployed, node, passTime, specOf, type Watching } from "./support.ts"
 
 const web = (change: Record<string, unknown> = {}) =>
@@ -353,6 +355,33 @@ describe("healing", () => {
           yield* pass("2 seconds")
           assert.strictEqual(yield* status, "stopped ")
           assert.deepStrictEqual(alerts, [])
+        }),
+      { heal: true }
+    )
+  )
+
+  it.effect("says why it failed; a container that was made and not started is started under its restart policy", () =>
+    watched(
+      (_, control) =>
+        Effect.gen(function* () {
+          yield* superviseRestarts
+          const runtime = yield* ContainerRuntime
+          const taken = new PortInUse({ container: "shop-web", why: "the port 127.0.0.1:8080 is in use on the node" })
+          yield* control.failNext("start", taken, 2)
+          yield* runtime.remove("shop-web")
+          yield* pass("1 seconds")
+          assert.deepStrictEqual(yield* events("heal"), ["web failed"])
+          const [cause] = yield* why({ service: "shop", component: "web" })
+          assert.include(cause?.cause, "port_taken")
+          yield* pass("1 seconds")
+          assert.deepStrictEqual(yield* events("restarted"), ["web failed"])
+          yield* pass("3 seconds")
+          assert.strictEqual(yield* status, "running ")
+          assert.deepStrictEqual(yield* events("restarted"), ["web failed", "web running"])
+          assert.deepStrictEqual(
+            (yield* states).filter((text) => text.includes("-> removed")),
+            ["running -> removed: no act of MCP removed it"]
+          )
         }),
       { heal: true }
     )

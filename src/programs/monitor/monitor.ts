@@ -2,7 +2,7 @@ import { Clock, Effect, Layer, Option, Queue, Ref, type Scope, Stream } from "ef
 import type { AlertSettings } from "../../domain/Alerting.ts"
 import { Monitor } from "../../services/Monitor.ts"
 import { NodeInfo } from "../../services/NodeInfo.ts"
-import { Registry } from "../../services/Registry.ts"
+import { type ComponentRow, Registry } from "../../services/Registry.ts"
 import { ContainerHealth } from "../ContainerHealth.ts"
 import { serviceOf } from "../follow.ts"
 import { knownNow, type Live, liveOf, record, underWay } from "../observe.ts"
@@ -57,6 +57,17 @@ const watching = (
     const healer = yield* makeHealer(settings, lookLater)
     const drifts = yield* judging(states, settings, silencedUntil, tell, lookLater)
 
+    /** One that is not known is gone only when a list says so: it may have been made after the last one. */
+    const listed = (rows: ReadonlyArray<ComponentRow>) =>
+      Effect.gen(function* () {
+        const containers = yield* feed.containers
+        const isNews = ({ containerId, observed }: ComponentRow) =>
+          containerId !== undefined && observed !== "removed" && !containers.has(containerId)
+        if (!rows.some(isNews)) return containers
+        yield* feed.list
+        return yield* feed.containers
+      })
+
     /** Looks at the components of one service, or of all, that no act is changing now. */
     const observe = (only: string | undefined) =>
       Effect.gen(function* () {
@@ -65,10 +76,10 @@ const watching = (
         const rows = yield* registry.components(only)
         const known = yield* knownNow({ flaps, silencedUntil })
         const moving = yield* underWay
-        const containers = yield* feed.containers
         const still = yield* Effect.filter(rows, ({ containerId = "", service }) =>
           moving.has(service) ? Effect.succeed(false) : locks.lets(service, containerId)
         )
+        const containers = yield* listed(still)
         const seen = still.map((row) => liveOf(row, known, containers.get(row.containerId ?? ""), true))
         yield* record(still, seen)
         for (const one of seen) {
