@@ -13,6 +13,7 @@ import type { Alert } from "../../src/services/Alerter.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Monitor } from "../../src/services/Monitor.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { RegistryUnavailable } from "../../src/services/RegistryError.ts"
 import { PortInUse } from "../../src/services/RuntimeError.ts"
 import { asked, deployed, node, passTime, specOf, type Watching } from "./support.ts"
 
@@ -286,6 +287,42 @@ describe("alerts", () => {
       assert.deepStrictEqual(told(alerts), ["recovered"])
     }).pipe(Effect.scoped, Effect.provide(node(undefined, undefined, { alerts })))
   })
+})
+
+it.effect("with the registry full, alerts are sent, status answers, and what was seen is recorded afterwards", () => {
+  const alerts: Array<Alert> = []
+  return Effect.gen(function* () {
+    const control = yield* FakeRuntimeControl
+    yield* control.addImage("localhost/web:1")
+    yield* deployed(web())
+    const registry = yield* Registry
+    let full = false
+    const error = new RegistryUnavailable({ operation: "written", why: "database or disk is full" })
+    const unlessFull = <A, E, R>(write: Effect.Effect<A, E, R>) =>
+      Effect.suspend((): Effect.Effect<A, E | RegistryUnavailable, R> => (full ? Effect.fail(error) : write))
+    const filling: Registry["Type"] = {
+      ...registry,
+      observe: (seen) => unlessFull(registry.observe(seen)),
+      recordEvent: (event) => unlessFull(registry.recordEvent(event)),
+      putWatched: (...watched) => unlessFull(registry.putWatched(...watched))
+    }
+    const settings = { holdFor: 10_000, cooldown: 900_000, flapThreshold: 3, flapWindow: 600_000, heal: false }
+    const watching = Layer.provideMerge(MonitorProgram.layer(settings), RuntimeFeed.Default({}))
+    yield* Effect.gen(function* () {
+      yield* (yield* Monitor).watch
+      yield* settle
+      full = true
+      yield* control.kill("shop-web", 3)
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(told(alerts), ["stopped"])
+      assert.strictEqual(yield* status, "exited stopped")
+      yield* pass("1 minutes")
+      assert.deepStrictEqual(told(alerts), ["stopped"], "it is told once")
+      full = false
+      yield* pass("1 minutes")
+      assert.strictEqual((yield* states).at(-1), "running -> exited: exit code 3")
+    }).pipe(Effect.provide(Layer.provideMerge(watching, Layer.succeed(Registry, filling))))
+  }).pipe(Effect.scoped, Effect.provide(node(undefined, undefined, { alerts })))
 })
 
 describe("with the runtime out of reach", () => {

@@ -10,6 +10,7 @@ import { untilItAnswers } from "../progress.ts"
 import { type News, RuntimeFeed } from "../RuntimeFeed.ts"
 import { ServiceLocks } from "../ServiceLocks.ts"
 import { describe, postAlerts } from "./alerts.ts"
+import { bestEffort } from "./bestEffort.ts"
 import { judging, makeDrifts } from "./drifts.ts"
 import { makeHealer } from "./heal.ts"
 import { type Tell, watchRuntime } from "./runtimeWatch.ts"
@@ -44,18 +45,20 @@ const watching = (
     })
     yield* Effect.orDie(Effect.retry(Effect.zipRight(silences.load, rememberTold), untilItAnswers))
 
+    const write = bestEffort()
     const tell: Tell = (kind, about) =>
       Effect.gen(function* () {
         const at = yield* Clock.currentTimeMillis
         const { component, message, service } = about
-        yield* registry.recordEvent({ service, component, kind: "alert", from: "", to: kind, message, actor: "" })
+        const event = { service, component, kind: "alert", from: "", to: kind, message, actor: "" } as const
+        yield* write(registry.recordEvent(event))
         yield* post({ node, kind, at, ...about })
       })
 
     const wanted = yield* Queue.unbounded<string>()
     const lookLater = (service: string) => Effect.asVoid(wanted.offer(service))
     const healer = yield* makeHealer(settings, lookLater)
-    const drifts = yield* judging(states, settings, silencedUntil, tell, lookLater)
+    const drifts = yield* judging(states, settings, silencedUntil, tell, lookLater, write)
 
     /** One that is not known is gone only when a list says so: it may have been made after the last one. */
     const listed = (rows: ReadonlyArray<ComponentRow>) =>
@@ -81,7 +84,7 @@ const watching = (
         )
         const containers = yield* listed(still)
         const seen = still.map((row) => liveOf(row, known, containers.get(row.containerId ?? ""), true))
-        yield* record(still, seen)
+        yield* write(record(still, seen))
         for (const one of seen) {
           const flapping = yield* drifts.judge(one)
           if (yield* healer.givesUp(one, flapping)) yield* giveUp(one)
@@ -94,7 +97,7 @@ const watching = (
       return tell("gave_up", { service, component, from: desired, to: observed, message: describe("gave_up", one) })
     }
 
-    const runtime = yield* watchRuntime(tell, settings.cooldown)
+    const runtime = yield* watchRuntime(tell, settings.cooldown, write)
 
     const hear = (one: News) =>
       Effect.gen(function* () {
