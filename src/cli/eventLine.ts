@@ -20,9 +20,10 @@ const what = ({ from, kind, to }: Json.Event, { paint }: Look) => {
   switch (kind) {
     case "observed":
     case "restarted":
+      if (kind === "restarted" && to === "failed") return paint("red", "did not start again")
       return `${from === null ? "" : `${from} -> `}${state}${kind === "restarted" ? " (started again)" : ""}`
     case "heal":
-      return `healed: ${state}`
+      return to === "failed" ? paint("red", "not healed") : `healed: ${state}`
     case "recovered":
       return `no longer ${to}`
     case "silence":

@@ -93,3 +93,10 @@ export const dueOf = (
   const waited = now - (container.finishedAt ?? now) > next.delayMs + 1_000
   return { act: "restart", next, at: waited ? now : now + next.delayMs }
 }
+
+/** When one that was made and could not be started is tried again: it waits as one that ended does. */
+export const nextStart = (known: KnownRestarts | undefined, now: number) => {
+  const { delayMs: last, failures, restarts } = known ?? none
+  const delayMs = last === 0 ? backoff.firstMs : Math.min(backoff.mostMs, last * 2)
+  return { next: { restarts, failures, delayMs }, at: known?.nextAt ?? now + delayMs }
+}

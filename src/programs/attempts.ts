@@ -47,6 +47,9 @@ export const pastOf = (service: string) =>
     // Of what was refused before anything was written down only the events tell.
     const defined = (stored ?? deployments[0])?.spec.components.map(({ name }) => name as string)
     const told = events.flatMap(({ component }) => (component === "" ? [] : [component]))
+    // A component that is new in the definition, and was refused with it.
+    const accepted = Math.max(stored?.updatedAt ?? 0, deployments[0]?.startedAt ?? 0)
+    const refused = events.filter(({ at, component, to }) => to === "refused" && component !== "" && at > accepted)
     return {
       service,
       stored,
@@ -60,7 +63,9 @@ export const pastOf = (service: string) =>
           newContainerId ? [[component, newContainerId] as const] : []
         )
       ),
-      components: [...new Set([...(defined ?? told), ...rows.keys()])].sort(),
+      components: [
+        ...new Set([...(defined ?? told), ...rows.keys(), ...refused.slice(-1).map(({ component }) => component)])
+      ].sort(),
       known: stored !== undefined || deployments.length > 0 || events.length > 0
     } satisfies Past
   })

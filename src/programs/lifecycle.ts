@@ -154,11 +154,17 @@ export const start = (target: Target) =>
 export const restart = (target: Target, actor: string) =>
   act(target, "a restart", (row, components) =>
     Effect.gen(function* () {
-      const rows = yield* (yield* Registry).components(row.service)
+      const registry = yield* Registry
+      const rows = yield* registry.components(row.service)
       const wanted = new Set(rows.filter((r) => r.desired === "running").map((r) => r.component))
       const running = ordered(row.spec, components).filter((c) => wanted.has(c.name))
       const beside = running.filter((component) => updateOrderOf(component, row.spec) === "start-first")
       const after = running.filter((component) => !beside.includes(component))
+      if (after.length > 0) {
+        // Written first: with the registry away nothing is stopped.
+        const { component = "", service } = target
+        yield* registry.recordEvent({ service, component, kind: "restart", from: "", to: "begun", message: "", actor })
+      }
       yield* Effect.forEach([...after].reverse(), (component) => stopOne(row.service, component))
       const started = yield* Effect.forEach(after, startWith(row, "restart", actor))
       const replaced = beside.length > 0 ? yield* replaceBeside(row, beside, rows, actor) : []

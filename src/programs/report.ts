@@ -8,7 +8,7 @@ import { RuntimeFeed } from "./RuntimeFeed.ts"
 
 export type { Live } from "./observe.ts"
 
-/** Components with these containers, and the registry brought up to them. */
+/** Components with these containers, and the registry brought up to them where it can be written. */
 const seenIn = (service: string | undefined, containers: ReadonlyMap<string, Container>) =>
   Effect.gen(function* () {
     const rows = yield* (yield* Registry).components(service)
@@ -19,9 +19,10 @@ const seenIn = (service: string | undefined, containers: ReadonlyMap<string, Con
       const seen = liveOf(row, known, containers.get(newer ?? row.containerId ?? ""), true)
       return moving.has(row.service) ? { ...seen, drift: [] } : seen
     })
-    yield* record(
-      rows,
-      components.filter((one) => !moving.has(one.service))
+    const settled = components.filter((one) => !moving.has(one.service))
+    // A full disk is no reason not to tell what runs.
+    yield* Effect.catchTag(record(rows, settled), "RegistryUnavailable", (error) =>
+      Effect.logWarning("what was seen is not recorded").pipe(Effect.annotateLogs({ why: error.message }))
     )
     return components
   })

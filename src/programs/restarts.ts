@@ -1,8 +1,9 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
 import { containerName } from "../domain/Names.ts"
-import { backoff, countedAt, dueOf, none, type RestartsSoFar } from "../domain/Restart.ts"
+import { backoff, countedAt, dueOf, nextStart, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
+import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import { revive } from "./containers.ts"
 import { endOf } from "./endOf.ts"
 import { gather } from "./facts.ts"
@@ -41,11 +42,17 @@ const write = (row: ComponentRow, container: Container, state: RestartsSoFar, mo
     })
   )
 
+/** A registry that cannot be written is no reason to leave down what can be started. */
+const ifItCan = <R>(noted: Effect.Effect<void, RegistryUnavailable, R>) =>
+  Effect.catchAll(noted, (error) =>
+    Effect.logWarning("a restart is not in the registry").pipe(Effect.annotateLogs({ why: error.message }))
+  )
+
 /** Keeps in the registry whether a container rests by its policy: podman may lose it, and what it knew of its end. */
 export const noteRest = (row: ComponentRow, container: Container, known: RestartRow | undefined, rests: boolean) =>
   (known?.rests ?? false) === rests ? Effect.void : write(row, container, known ?? none, { rests })
 
-/** The containers that have ended, should run, and are started again by their restart policy. */
+/** The containers that have ended or were never started, should run, and are started by their restart policy. */
 const findEnded = (only: string | undefined) =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -71,6 +78,8 @@ const findEnded = (only: string | undefined) =>
         yield* noteRest(row, container, known, due.act === "rest")
       }
       if (due.act === "restart") found.push({ row, container, known, next: due.next, at: due.at })
+      // An act that made it could not start it, and nothing else tries that again.
+      if (due.act === "start") found.push({ row, container, known, ...nextStart(known, now) })
     }
     return found
   })
@@ -81,11 +90,11 @@ const findEnded = (only: string | undefined) =>
  */
 export const counted = <E, R>({ container, next, row }: Ended, start: Effect.Effect<string, E, R>) =>
   Effect.gen(function* () {
-    yield* write(row, container, next)
+    yield* ifItCan(write(row, container, next))
     const id = yield* start.pipe(
       Effect.tapError(() =>
         Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          write(row, container, next, { nextAt: now + Math.min(backoff.mostMs, next.delayMs * 2) })
+          ifItCan(write(row, container, next, { nextAt: now + Math.min(backoff.mostMs, next.delayMs * 2) }))
         )
       )
     )
@@ -105,11 +114,15 @@ const startAgain = (ended: Ended) =>
     const current = facts.current.get(component)
     const spec = stored?.spec.components.find(({ name }) => name === component)
     if (!stored || !spec || stored.undeploying || row?.desired !== "running") return
-    if (current?.id !== ended.container.id || current.state !== "exited") return
+    if (current?.id !== ended.container.id) return
+    const never = current.state === "created"
+    if (!never && current.state !== "exited") return
     // Somebody has started it meanwhile, and it ended once more: that end has a pause of its own.
     if (current.startedAt !== ended.container.startedAt) return
-    const { reason, why } = yield* endOf(current.id, current.exitCode ?? 0)
-    yield* Effect.logWarning("a container ended and is started again").pipe(
+    const { reason, why } = never
+      ? { reason: "", why: "its container had not been started" }
+      : yield* endOf(current.id, current.exitCode ?? 0)
+    yield* Effect.logWarning(never ? "a container is started" : "a container ended and is started again").pipe(
       Effect.annotateLogs({ why, restarts: ended.next.restarts })
     )
     // One that is set aside by a deployment goes on under its other name, and as it is.
@@ -118,8 +131,8 @@ const startAgain = (ended: Ended) =>
     const again = Effect.tapError(revive(stored, spec, facts), (error) => noteFailure({ ...act, to: "failed" }, error))
     yield* counted(ended, aside ? Effect.as(runtime.start(current.id), current.id) : again)
     if (aside) return
-    yield* registry.recordEvent({ ...act, to: "running", message: why, reason: reason.toUpperCase() })
-    yield* registry.setObserved(service, component, "running")
+    yield* ifItCan(registry.recordEvent({ ...act, to: "running", message: why, reason: reason.toUpperCase() }))
+    yield* ifItCan(registry.setObserved(service, component, "running"))
     yield* routesTo(stored, [spec])
   })
 
@@ -145,7 +158,7 @@ export const superviseRestarts = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const { at, container, known, row } = ended
       const counts = known?.nextAt === undefined ? countedAt(container, known ?? none) : known
-      yield* write(row, container, counts, { nextAt: at })
+      yield* ifItCan(write(row, container, counts, { nextAt: at }))
       const restart = locks
         .automatically(
           service,

@@ -7,8 +7,11 @@ import type { Past } from "./attempts.ts"
 
 const because = (message: string) => (message === "" ? "" : `: ${message}`)
 
+/** What no row of a deployment tells. */
+const ofItsOwn: ReadonlySet<string> = new Set(["refused", "failed", "begun"])
+
 const isOfDeployment = ({ kind, to }: EventRow) =>
-  (kind === "deploy" || kind === "rollback" || kind === "restart") && to !== "refused" && to !== "failed"
+  (kind === "deploy" || kind === "rollback" || kind === "restart") && !ofItsOwn.has(to)
 
 const eventEntry = ({ actor, at, from, kind, message, to }: EventRow): Entry => {
   const entry = (text: string): Entry => ({ at, kind, text, actor })

@@ -8,10 +8,13 @@ import * as MonitorProgram from "../../src/programs/monitor/monitor.ts"
 import { RuntimeFeed } from "../../src/programs/RuntimeFeed.ts"
 import { statusOf } from "../../src/programs/report.ts"
 import { superviseRestarts } from "../../src/programs/restarts.ts"
+import { why } from "../../src/programs/why.ts"
 import type { Alert } from "../../src/services/Alerter.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Monitor } from "../../src/services/Monitor.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { RegistryUnavailable } from "../../src/services/RegistryError.ts"
+import { PortInUse } from "../../src/services/RuntimeError.ts"
 import { asked, deployed, node, passTime, specOf, type Watching } from "./support.ts"
 
 const web = (change: Record<string, unknown> = {}) =>
@@ -286,6 +289,42 @@ describe("alerts", () => {
   })
 })
 
+it.effect("with the registry full, alerts are sent, status answers, and what was seen is recorded afterwards", () => {
+  const alerts: Array<Alert> = []
+  return Effect.gen(function* () {
+    const control = yield* FakeRuntimeControl
+    yield* control.addImage("localhost/web:1")
+    yield* deployed(web())
+    const registry = yield* Registry
+    let full = false
+    const error = new RegistryUnavailable({ operation: "written", why: "database or disk is full" })
+    const unlessFull = <A, E, R>(write: Effect.Effect<A, E, R>) =>
+      Effect.suspend((): Effect.Effect<A, E | RegistryUnavailable, R> => (full ? Effect.fail(error) : write))
+    const filling: Registry["Type"] = {
+      ...registry,
+      observe: (seen) => unlessFull(registry.observe(seen)),
+      recordEvent: (event) => unlessFull(registry.recordEvent(event)),
+      putWatched: (...watched) => unlessFull(registry.putWatched(...watched))
+    }
+    const settings = { holdFor: 10_000, cooldown: 900_000, flapThreshold: 3, flapWindow: 600_000, heal: false }
+    const watching = Layer.provideMerge(MonitorProgram.layer(settings), RuntimeFeed.Default({}))
+    yield* Effect.gen(function* () {
+      yield* (yield* Monitor).watch
+      yield* settle
+      full = true
+      yield* control.kill("shop-web", 3)
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(told(alerts), ["stopped"])
+      assert.strictEqual(yield* status, "exited stopped")
+      yield* pass("1 minutes")
+      assert.deepStrictEqual(told(alerts), ["stopped"], "it is told once")
+      full = false
+      yield* pass("1 minutes")
+      assert.strictEqual((yield* states).at(-1), "running -> exited: exit code 3")
+    }).pipe(Effect.provide(Layer.provideMerge(watching, Layer.succeed(Registry, filling))))
+  }).pipe(Effect.scoped, Effect.provide(node(undefined, undefined, { alerts })))
+})
+
 describe("with the runtime out of reach", () => {
   it.effect("all is unknown, one alert says so, and none follows from it; afterwards all is as before", () =>
     watched((alerts, control) =>
@@ -353,6 +392,33 @@ describe("healing", () => {
           yield* pass("2 seconds")
           assert.strictEqual(yield* status, "stopped ")
           assert.deepStrictEqual(alerts, [])
+        }),
+      { heal: true }
+    )
+  )
+
+  it.effect("says why it failed; a container that was made and not started is started under its restart policy", () =>
+    watched(
+      (_, control) =>
+        Effect.gen(function* () {
+          yield* superviseRestarts
+          const runtime = yield* ContainerRuntime
+          const taken = new PortInUse({ container: "shop-web", why: "the port 127.0.0.1:8080 is in use on the node" })
+          yield* control.failNext("start", taken, 2)
+          yield* runtime.remove("shop-web")
+          yield* pass("1 seconds")
+          assert.deepStrictEqual(yield* events("heal"), ["web failed"])
+          const [cause] = yield* why({ service: "shop", component: "web" })
+          assert.include(cause?.cause, "port_taken")
+          yield* pass("1 seconds")
+          assert.deepStrictEqual(yield* events("restarted"), ["web failed"])
+          yield* pass("3 seconds")
+          assert.strictEqual(yield* status, "running ")
+          assert.deepStrictEqual(yield* events("restarted"), ["web failed", "web running"])
+          assert.deepStrictEqual(
+            (yield* states).filter((text) => text.includes("-> removed")),
+            ["running -> removed: no act of MCP removed it"]
+          )
         }),
       { heal: true }
     )

@@ -4,6 +4,7 @@ import type { Drift } from "../../domain/Drift.ts"
 import { Registry } from "../../services/Registry.ts"
 import type { Live } from "../observe.ts"
 import { describe } from "./alerts.ts"
+import type { BestEffort } from "./bestEffort.ts"
 import type { Tell } from "./runtimeWatch.ts"
 
 const keyOf = (service: string, component: string) => `${service}/${component}`
@@ -34,7 +35,8 @@ export const judging = (
   settings: AlertSettings,
   silencedUntil: (service: string, component: string, now: number) => number | undefined,
   tell: Tell,
-  look: (service: string) => Effect.Effect<void>
+  look: (service: string) => Effect.Effect<void>,
+  write: BestEffort
 ) =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -46,7 +48,7 @@ export const judging = (
         const was = kindsOf(before)
         const is = kindsOf(after)
         const record = (kind: "drift" | "recovered", to: Drift, message: string) =>
-          registry.recordEvent({ service, component, kind, from: "", to, message, actor: "" })
+          write(registry.recordEvent({ service, component, kind, from: "", to, message, actor: "" }))
         for (const kind of is) if (!was.includes(kind)) yield* record("drift", kind, describe(kind, one))
         for (const kind of was) if (!is.includes(kind)) yield* record("recovered", kind, "")
       })
@@ -60,7 +62,7 @@ export const judging = (
         else states.set(key, after)
         // Written before anything is sent: a crash in between must not tell it twice.
         if (told || isWorthKeeping(before) !== keep) {
-          yield* registry.putWatched(service, component, keep ? after : undefined)
+          yield* write(registry.putWatched(service, component, keep ? after : undefined))
         }
       })
 

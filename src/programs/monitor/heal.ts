@@ -6,6 +6,7 @@ import { Registry } from "../../services/Registry.ts"
 import { discard, revive } from "../containers.ts"
 import { gather } from "../facts.ts"
 import { routesTo } from "../lifecycle.ts"
+import { noteFailure } from "../noteFailure.ts"
 import type { Live } from "../observe.ts"
 import { ServiceLocks } from "../ServiceLocks.ts"
 
@@ -52,7 +53,13 @@ const heal = (one: Live) =>
     yield* routesTo(stored, [spec])
   }).pipe(
     Effect.tapError((error) =>
-      Effect.logWarning("healing failed and will be tried again").pipe(Effect.annotateLogs({ why: error.message }))
+      Effect.zipRight(
+        Effect.logWarning("healing failed and will be tried again").pipe(Effect.annotateLogs({ why: error.message })),
+        noteFailure(
+          { service: one.service, component: one.component, kind: "heal", from: "", to: "failed", actor: "" },
+          error
+        )
+      )
     )
   )
 

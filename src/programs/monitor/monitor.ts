@@ -2,7 +2,7 @@ import { Clock, Effect, Layer, Option, Queue, Ref, type Scope, Stream } from "ef
 import type { AlertSettings } from "../../domain/Alerting.ts"
 import { Monitor } from "../../services/Monitor.ts"
 import { NodeInfo } from "../../services/NodeInfo.ts"
-import { Registry } from "../../services/Registry.ts"
+import { type ComponentRow, Registry } from "../../services/Registry.ts"
 import { ContainerHealth } from "../ContainerHealth.ts"
 import { serviceOf } from "../follow.ts"
 import { knownNow, type Live, liveOf, record, underWay } from "../observe.ts"
@@ -10,6 +10,7 @@ import { untilItAnswers } from "../progress.ts"
 import { type News, RuntimeFeed } from "../RuntimeFeed.ts"
 import { ServiceLocks } from "../ServiceLocks.ts"
 import { describe, postAlerts } from "./alerts.ts"
+import { bestEffort } from "./bestEffort.ts"
 import { judging, makeDrifts } from "./drifts.ts"
 import { makeHealer } from "./heal.ts"
 import { type Tell, watchRuntime } from "./runtimeWatch.ts"
@@ -44,18 +45,31 @@ const watching = (
     })
     yield* Effect.orDie(Effect.retry(Effect.zipRight(silences.load, rememberTold), untilItAnswers))
 
+    const write = bestEffort()
     const tell: Tell = (kind, about) =>
       Effect.gen(function* () {
         const at = yield* Clock.currentTimeMillis
         const { component, message, service } = about
-        yield* registry.recordEvent({ service, component, kind: "alert", from: "", to: kind, message, actor: "" })
+        const event = { service, component, kind: "alert", from: "", to: kind, message, actor: "" } as const
+        yield* write(registry.recordEvent(event))
         yield* post({ node, kind, at, ...about })
       })
 
     const wanted = yield* Queue.unbounded<string>()
     const lookLater = (service: string) => Effect.asVoid(wanted.offer(service))
     const healer = yield* makeHealer(settings, lookLater)
-    const drifts = yield* judging(states, settings, silencedUntil, tell, lookLater)
+    const drifts = yield* judging(states, settings, silencedUntil, tell, lookLater, write)
+
+    /** One that is not known is gone only when a list says so: it may have been made after the last one. */
+    const listed = (rows: ReadonlyArray<ComponentRow>) =>
+      Effect.gen(function* () {
+        const containers = yield* feed.containers
+        const isNews = ({ containerId, observed }: ComponentRow) =>
+          containerId !== undefined && observed !== "removed" && !containers.has(containerId)
+        if (!rows.some(isNews)) return containers
+        yield* feed.list
+        return yield* feed.containers
+      })
 
     /** Looks at the components of one service, or of all, that no act is changing now. */
     const observe = (only: string | undefined) =>
@@ -65,12 +79,12 @@ const watching = (
         const rows = yield* registry.components(only)
         const known = yield* knownNow({ flaps, silencedUntil })
         const moving = yield* underWay
-        const containers = yield* feed.containers
         const still = yield* Effect.filter(rows, ({ containerId = "", service }) =>
           moving.has(service) ? Effect.succeed(false) : locks.lets(service, containerId)
         )
+        const containers = yield* listed(still)
         const seen = still.map((row) => liveOf(row, known, containers.get(row.containerId ?? ""), true))
-        yield* record(still, seen)
+        yield* write(record(still, seen))
         for (const one of seen) {
           const flapping = yield* drifts.judge(one)
           if (yield* healer.givesUp(one, flapping)) yield* giveUp(one)
@@ -83,7 +97,7 @@ const watching = (
       return tell("gave_up", { service, component, from: desired, to: observed, message: describe("gave_up", one) })
     }
 
-    const runtime = yield* watchRuntime(tell, settings.cooldown)
+    const runtime = yield* watchRuntime(tell, settings.cooldown, write)
 
     const hear = (one: News) =>
       Effect.gen(function* () {

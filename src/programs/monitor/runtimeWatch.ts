@@ -2,15 +2,15 @@ import { Clock, Effect } from "effect"
 import type { AlertKind } from "../../domain/Alerting.ts"
 import type { Alert } from "../../services/Alerter.ts"
 import { Registry } from "../../services/Registry.ts"
-import type { RegistryUnavailable } from "../../services/RegistryError.ts"
+import type { BestEffort } from "./bestEffort.ts"
 
 export type Tell = (
   kind: AlertKind,
   about: Pick<Alert, "service" | "component" | "from" | "to" | "message">
-) => Effect.Effect<void, RegistryUnavailable>
+) => Effect.Effect<void>
 
 /** The runtime's own coming and going: one event each, and one alert in which all containers are included. */
-export const watchRuntime = (tell: Tell, cooldown: number) =>
+export const watchRuntime = (tell: Tell, cooldown: number, write: BestEffort) =>
   Effect.gen(function* () {
     const registry = yield* Registry
     let away = false
@@ -18,7 +18,7 @@ export const watchRuntime = (tell: Tell, cooldown: number) =>
     let alertedAt: number | undefined
 
     const note = (to: "answers" | "away", message: string) =>
-      registry.recordEvent({ service: "", component: "", kind: "runtime", from: "", to, message, actor: "" })
+      write(registry.recordEvent({ service: "", component: "", kind: "runtime", from: "", to, message, actor: "" }))
 
     return {
       isAway: (why: string) =>
