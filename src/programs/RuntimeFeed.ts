@@ -21,6 +21,18 @@ const graceMs = 5_000
 /** The events that change what a container is; those of probes (exec) are many and change nothing. */
 const changing: ReadonlySet<string> = new Set(["create", "start", "died", "remove", "rename", "pause", "unpause"])
 
+const over = (
+  containers: ReadonlyMap<string, Container>,
+  changes: Iterable<readonly [string, Container | null]>
+): ReadonlyMap<string, Container> => {
+  const all = new Map(containers)
+  for (const [id, container] of changes) {
+    if (container === null) all.delete(id)
+    else all.set(id, container)
+  }
+  return all
+}
+
 /** As a list of containers tells times: in whole seconds. */
 const toSeconds = (at: number) => Math.floor(at / 1000) * 1000
 
@@ -43,11 +55,31 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
 
       const tell = (one: News) => Effect.asVoid(news.publish(one))
 
+      /** What events told of while a list was under way, by list: it may have been made before them. Null: removed. */
+      const open = new Set<Map<string, Container | null>>()
+      let begun = 0
+      let applied = 0
+
+      const put = (id: string, container: Container | null) => {
+        for (const changes of open) changes.set(id, container)
+        containers = over(containers, [[id, container]])
+      }
+
       const list = Effect.gen(function* () {
         const { count } = yield* locks.moves
-        const all = yield* runtime.list
-        containers = new Map(all.map((container) => [container.id, container]))
-        asOf = count
+        const number = ++begun
+        const changes = new Map<string, Container | null>()
+        open.add(changes)
+        const all = yield* Effect.ensuring(
+          runtime.list,
+          Effect.sync(() => open.delete(changes))
+        )
+        // One that was asked for earlier and came later says nothing new.
+        if (number > applied) {
+          applied = number
+          containers = over(new Map(all.map((container) => [container.id, container])), changes)
+          asOf = count
+        }
         away = undefined
         silentSince = undefined
         return containers
@@ -70,28 +102,26 @@ export class RuntimeFeed extends Effect.Service<RuntimeFeed>()("mcp/RuntimeFeed"
       const turn = Effect.unsafeMakeSemaphore(1)
       const scanned = turn.withPermits(1)(Effect.zipRight(scan, tell({ _tag: "Scanned" })))
 
-      const put = (container: Container) => {
-        containers = new Map(containers).set(container.id, container)
-      }
-
       /** What an event says is enough, but for a container that is new, or has another name now. */
       const changed = ({ action, at, containerId, exitCode }: RuntimeEvent) =>
         Effect.gen(function* () {
           const known = containers.get(containerId)
           if (action === "remove") {
             if (known === undefined) return
-            const rest = new Map(containers)
-            rest.delete(containerId)
-            containers = rest
+            put(containerId, null)
             return yield* tell({ _tag: "Changed", container: known })
           }
           if (known !== undefined && action === "died") {
-            put(new Container({ ...known, state: "exited", exitCode: exitCode ?? 0, finishedAt: toSeconds(at) }))
+            put(
+              containerId,
+              new Container({ ...known, state: "exited", exitCode: exitCode ?? 0, finishedAt: toSeconds(at) })
+            )
           } else {
             const found = yield* Effect.option(runtime.inspect(containerId))
             if (Option.isNone(found)) return
             const { finishedAt, startedAt, ...rest } = found.value
             put(
+              containerId,
               new Container({
                 ...rest,
                 ...(startedAt === undefined ? {} : { startedAt: toSeconds(startedAt) }),

@@ -75,7 +75,7 @@ const findEnded = (only: string | undefined) =>
       const known = restartsOf(restarts, row)
       const due = dueOf(policy, container, known, now)
       if (due.act === "rest" || container.state === "running") {
-        yield* noteRest(row, container, known, due.act === "rest")
+        yield* ifItCan(noteRest(row, container, known, due.act === "rest"))
       }
       if (due.act === "restart") found.push({ row, container, known, next: due.next, at: due.at })
       // An act that made it could not start it, and nothing else tries that again.
