@@ -107,11 +107,12 @@ export const agentService = service(
         }
       }),
     undeployService: (request) =>
-      authorize(request.service).pipe(
-        Effect.zipRight(Background),
-        Effect.flatMap((background) => background.detached(lifecycle.undeploy(request.service))),
-        Effect.map((removed) => ({ removed: [...removed] }))
-      ),
+      Effect.gen(function* () {
+        yield* authorize(request.service)
+        const { who } = yield* CallerContext
+        const background = yield* Background
+        return { removed: [...(yield* background.detached(lifecycle.undeploy(request.service, who.username)))] }
+      }),
     stopService: lifecycleCall(lifecycle.stop),
     startService: lifecycleCall(lifecycle.start),
     restartService: lifecycleCall((of) =>

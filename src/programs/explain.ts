@@ -93,7 +93,10 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   FolderRefused: () => ({ reason: "PATH_OUTSIDE_ROOT", nextStep: "look at that path on the node: ls -ld" }),
   SpecInvalid: () => ({ reason: "SPEC_INVALID", nextStep: "correct the definition" }),
-  ServiceNotFound: () => ({ reason: "SERVICE_NOT_FOUND", nextStep: "mcp list shows the services of all nodes" }),
+  ServiceNotFound: () => ({
+    reason: "SERVICE_NOT_FOUND",
+    nextStep: "mcp list shows the services of all nodes; mcp why tells of a first deploy that failed"
+  }),
   ComponentNotFound: (e) => ({
     reason: "COMPONENT_NOT_FOUND",
     nextStep: `mcp status ${e.service} shows its components`

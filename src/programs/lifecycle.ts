@@ -213,7 +213,7 @@ const replaceBeside = (
   })
 
 /** Containers, the service's own bridge and its rows gone, in an order that a crash can take up again; files stay. */
-export const undeploy = (service: string) =>
+export const undeploy = (service: string, actor = "") =>
   Effect.gen(function* () {
     const registry = yield* Registry
     const locks = yield* ServiceLocks
@@ -223,32 +223,32 @@ export const undeploy = (service: string) =>
     return yield* locks.withLock(
       service,
       "an undeploy"
-    )(Effect.if(gone, { onTrue: () => Effect.succeed([]), onFalse: () => undeployLocked(service) }))
+    )(Effect.if(gone, { onTrue: () => Effect.succeed([]), onFalse: () => undeployLocked(service, actor) }))
   }).pipe(Effect.annotateLogs({ service }))
 
-const undeployLocked = (service: string) =>
+const undeployLocked = (service: string, actor: string) =>
   Effect.gen(function* () {
     yield* recover(service)
     const row = yield* findService(service)
     // With the runtime away nothing is begun.
     yield* (yield* ContainerRuntime).list
-    return yield* dropService(row)
+    return yield* dropService(row, actor)
   })
 
 /** All there is of a service but its files; to be run under its lock. Answers the names of the containers. */
-export const dropService = (row: ServiceRow) =>
+export const dropService = (row: ServiceRow, actor = "") =>
   Effect.gen(function* () {
-    yield* (yield* Registry).putService({ ...row, desired: "stopped", undeploying: true })
-    return yield* finishUndeploy(row)
+    yield* (yield* Registry).putService({ ...row, undeploying: true })
+    return yield* finishUndeploy(row, actor)
   })
 
 /** From the row `undeploying` on there is only forward; each step again changes nothing. */
-const finishUndeploy = (row: ServiceRow) =>
+const finishUndeploy = (row: ServiceRow, actor: string) =>
   Effect.gen(function* () {
     const { service } = row
     const registry = yield* Registry
     const runtime = yield* ContainerRuntime
-    yield* registry.setDesired(service, undefined, "stopped")
+    yield* registry.setDesired(service, undefined, "stopped", actor)
     // A proxy that refuses to forget a route is no reason to keep what it leads to.
     yield* Effect.catchTag(changeRoutes([], yield* keysOf(service, row.spec.components)), "ProxyRefused", (error) =>
       Effect.logError("routes are not removed").pipe(Effect.annotateLogs({ why: error.message }))

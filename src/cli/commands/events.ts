@@ -57,7 +57,10 @@ const follow = (nodes: ReadonlyArray<NodeConfig>, wanted: Wanted, last: Readonly
       ({ node, ...one }) =>
         Effect.gen(function* () {
           if (one.error !== undefined) {
-            if (!away.has(node.name)) yield* explainSilent([{ node, error: one.error }])
+            if (!away.has(node.name)) {
+              yield* explainSilent([{ node, error: one.error }])
+              yield* note(`  asking ${node.name} again until it answers; Ctrl-C ends`)
+            }
             away.add(node.name)
             return
           }

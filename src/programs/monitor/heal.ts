@@ -16,6 +16,9 @@ const healable: ReadonlySet<Drift> = new Set(["missing", "image", "running"])
 /** How long a component has to be as it should before the next pause is the first one again. */
 const steadyMs = backoff.steadyMs
 
+/** Never beside an act that lets a container serve: what is healed may be removed. */
+const noContainer = ""
+
 interface Healing {
   readonly delayMs: number
   readonly at: number
@@ -88,7 +91,7 @@ export const makeHealer = (settings: { readonly heal: boolean }, look: (service:
           const now = yield* Clock.currentTimeMillis
           const delayMs = again(key, now)
           healings.set(key, { delayMs, at: now })
-          const act = locks.automatically(one.service, one.containerId ?? "", "a heal")(heal(one))
+          const act = locks.automatically(one.service, noContainer, "a heal")(heal(one))
           yield* FiberMap.run(
             pending,
             key,
