@@ -24,11 +24,16 @@ stop_timeout = "0s"
 `
 
 /** Every place in which a program may have written what it was given. */
-const places = (node: Node, outputs: ReadonlyArray<string>, daemons: ReadonlyArray<Daemon>) => {
+const places = (
+  node: Node,
+  outputs: ReadonlyArray<string>,
+  daemons: ReadonlyArray<Daemon>,
+  values: ReadonlyArray<string> = [first, second]
+) => {
   const found: Array<string> = []
   const look = (where: string, bytes: Buffer) => {
     // As it is, and as the columns and messages that encode bytes would have it.
-    for (const value of [first, second]) {
+    for (const value of values) {
       const forms = [value, Buffer.from(value).toString("hex"), Buffer.from(value).toString("base64").slice(0, -4)]
       if (forms.some((form) => bytes.includes(form))) found.push(where)
     }
@@ -37,6 +42,8 @@ const places = (node: Node, outputs: ReadonlyArray<string>, daemons: ReadonlyArr
   const walk = (path: string) => {
     for (const entry of readdirSync(path, { withFileTypes: true })) {
       const at = join(path, entry.name)
+      // The name of a mount namespace, and no file.
+      if (at === join(node.podman.dir, "ns")) continue
       if (entry.isDirectory()) walk(at)
       else if (entry.isFile() && statSync(at).size < 50_000_000) {
         files += 1
@@ -152,6 +159,21 @@ it.scopedLive(
       const during = places(node, outputs, daemons)
       assert.deepStrictEqual(during.found, [])
       assert.isAbove(during.files, 20)
+      // What is known to be written is found: in the registry, podman's storage, the outputs, the log, an environment.
+      const found = places(node, outputs, daemons, [service, node.agentConfig]).found.map((at) =>
+        at.replace(/\d+/g, "N")
+      )
+      for (const place of [
+        `${node.dir}/agent/mcp.db`.replace(/\d+/g, "N"),
+        "an output",
+        "an agent's log",
+        "/proc/N/cmdline"
+      ]) {
+        assert.isTrue(
+          found.some((at) => at.startsWith(place)),
+          place
+        )
+      }
       assert.strictEqual(statSync(`${node.dir}/agent/secrets.key`).mode & 0o777, 0o600)
 
       yield* good("undeploy", service, "--yes")
