@@ -12,7 +12,7 @@ import { nodeOption, placeOf, usesOf } from "./words.ts"
 const used = ({ used_by, version }: Json.Secret) =>
   used_by
     .map((use) => {
-      if (use.version === version) return use.component
+      if (use.version === version && version !== null) return use.component
       return `${use.component} (${use.version === null ? "has none" : `has version ${use.version}`})`
     })
     .join(", ")

@@ -14,15 +14,15 @@ const file = Options.text("file").pipe(
   Options.withAlias("f"),
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription("a file that holds the value; - for the input")
+  Options.withDescription("a file with the value; else the terminal, or the input")
 )
 const trim = Options.boolean("trim").pipe(Options.withDescription("without a newline at the value's end"))
 
-/** The one secret that the definition names. */
-const onlyOne = (service: string) =>
+/** The secrets that the definition names; none where there is no valid one. */
+const defined = (service: string) =>
   Effect.gen(function* () {
     const found = yield* Effect.orElseSucceed((yield* Definitions).find(service), Option.none)
-    const names = Option.match(found, {
+    return Option.match(found, {
       onNone: () => [],
       onSome: (at) =>
         Either.match(parseDefinition({ ...at, expectedName: service }), {
@@ -30,6 +30,11 @@ const onlyOne = (service: string) =>
           onRight: ({ spec }) => [...new Set(spec.components.flatMap(({ secrets }) => secrets))]
         })
     })
+  })
+
+/** The one secret that is meant when none is named. */
+const onlyOne = (service: string, names: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
     const [only, ...others] = names
     if (only !== undefined && others.length === 0) return only
     return yield* new UsageError({
@@ -38,10 +43,14 @@ const onlyOne = (service: string) =>
     })
   })
 
-const told = ({ changed, name, node, service, used_by, version }: typeof Json.SecretSet.Type) => {
+const told = (
+  { changed, name, node, service, used_by, version }: typeof Json.SecretSet.Type,
+  names: ReadonlyArray<string>
+) => {
   const state = changed ? `is set (version ${version})` : `has this value already (version ${version})`
   const said = `secret ${name} of ${service} on ${node} ${state}`
   const behind = used_by.filter((use) => use.version !== version).map(({ component }) => component)
+  if (used_by.length === 0 && names.includes(name)) return [said, `next: mcp deploy ${service}`]
   if (used_by.length === 0)
     return [said, `next: secrets = ["${name}"] in a component of its definition, then mcp deploy ${service}`]
   if (behind.length === 0) return [said]
@@ -52,7 +61,8 @@ export const set = Command.make(
   "set",
   { service: Target.service, name: Args.optional(secretName), file, trim, node: nodeOption },
   Effect.fn("cli.secret.set")(function* ({ file, name, node, service, trim }) {
-    const secret = Option.getOrUndefined(name) ?? (yield* onlyOne(service))
+    const names = yield* defined(service)
+    const secret = Option.getOrUndefined(name) ?? (yield* onlyOne(service, names))
     const options = yield* acting
     const at = yield* placeOf(service, node)
     const value = Redacted.value(yield* valueFrom({ service, secret, file, trim }))
@@ -61,6 +71,6 @@ export const set = Command.make(
     )
     const { changed, uses, version } = done
     const answer = { service, name: secret, node: at.name, version, changed, used_by: usesOf(uses) }
-    yield* confirm(Json.SecretSet, answer, () => told(answer))
+    yield* confirm(Json.SecretSet, answer, () => told(answer, names))
   })
 ).pipe(Command.withDescription("Set a secret from the terminal, a file or the input"))
