@@ -144,9 +144,11 @@ const bringOne = (work: Work) =>
 /** The files of what runs without them, for whoever starts it again by hand. What needs them to be started says why it has none. */
 const filesAgain = (service: string) =>
   Effect.gen(function* () {
-    const { current, rows } = yield* gather(service)
-    for (const row of rows.values()) {
-      if (!current.has(row.component)) continue
+    const rows = yield* (yield* Registry).components(service)
+    const reading = rows.filter(({ secrets }) => Object.keys(secrets).length > 0)
+    if (reading.length === 0) return
+    const { current } = yield* gather(service)
+    for (const row of reading.filter(({ component }) => current.has(component))) {
       yield* Effect.catchAll(restoreSecrets(row), (error) =>
         Effect.logWarning("files of secrets are not written again").pipe(
           Effect.annotateLogs({ component: row.component, why: error.message })

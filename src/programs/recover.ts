@@ -61,7 +61,7 @@ export const sweep = (service: string) =>
       if (Option.isSome(intended) && intended.value.service === service) yield* discard(id)
     }
     yield* registry.releaseStrayPorts(service)
-    yield* sweepSecrets(service, rows, yield* runtime.list)
+    yield* sweepSecrets(service, rows)
     yield* registry.pruneSecrets(service, keptRevisions)
     const stored = Option.getOrUndefined(yield* registry.service(service))
     if (!onBridge(stored, rows)) yield* removeBridge(service)

@@ -1,7 +1,7 @@
 import { Effect, Option, type Redacted } from "effect"
 import { Labels } from "../domain/Names.ts"
 import type { SecretVersions } from "../domain/Secret.ts"
-import type { Container } from "../services/ContainerRuntime.ts"
+import { ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry } from "../services/Registry.ts"
 import { type Generation, SecretFiles } from "../services/SecretFiles.ts"
 import { SecretKey } from "../services/SecretKey.ts"
@@ -83,21 +83,17 @@ export const secretsInTheWay = (
   })
 
 /** Removes the files of generations of which there is no container, whoever made it. */
-export const sweepSecrets = (
-  service: string,
-  rows: ReadonlyArray<ComponentRow>,
-  containers: ReadonlyArray<Container>
-) =>
+export const sweepSecrets = (service: string, rows: ReadonlyArray<ComponentRow>) =>
   Effect.gen(function* () {
     const files = yield* SecretFiles
+    const generations = yield* files.generations(service)
+    if (generations.length === 0) return
     const inUse = new Set<string>()
-    for (const { id, labels } of containers) {
+    for (const { id, labels } of yield* (yield* ContainerRuntime).list) {
       if (labels[Labels.service] === service) inUse.add(`${labels[Labels.component]} ${labels[Labels.generation]}`)
       for (const row of rows) if (row.containerId === id) inUse.add(`${row.component} ${row.generation}`)
     }
-    const unused = (yield* files.generations(service)).filter(
-      ({ component, generation }) => !inUse.has(`${component} ${generation}`)
-    )
+    const unused = generations.filter(({ component, generation }) => !inUse.has(`${component} ${generation}`))
     for (const of of unused) {
       yield* Effect.catchAll(files.remove(of), (error) =>
         Effect.logWarning("files of secrets are not removed yet").pipe(
