@@ -88,7 +88,12 @@ it.scopedLive(
         writeFileSync(file, value, { mode: 0o600 })
         return file
       }
-      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(`/tmp/mcp-secret-${process.pid}`, { force: true })))
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          rmSync(`/tmp/mcp-secret-${process.pid}`, { force: true })
+          rmSync(root, { recursive: true, force: true })
+        })
+      )
       const setTo = (value: string) => good("secret", "set", service, "db-password", "--file", fileOf(value))
       const has = Effect.map(
         Effect.all([
