@@ -36,6 +36,9 @@ const rpcs: Record<Rpc, Access> = {
   // With values of the environment, which no reader sees elsewhere.
   exportSpec: { verb: "deploy", booting: true },
   logs: { verb: "read", booting: true },
+  setSecret: { verb: "deploy", booting: true },
+  listSecrets: { verb: "deploy", booting: true },
+  removeSecret: { verb: "deploy", booting: false },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }
 }

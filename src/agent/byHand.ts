@@ -50,7 +50,7 @@ const fail = (what: string, nextStep: string, code: number) =>
   Effect.zipRight(Console.error(tame(`mcp-agent: ${what}\n  next: ${nextStep}`)), Effect.fail(new Told(code)))
 
 /** What is wrong with the definition itself: nothing was done. */
-const usage: ReadonlySet<ProgramError["_tag"]> = new Set(["SpecInvalid", "ComponentNotFound", "NotCarriedOut"])
+const usage: ReadonlySet<ProgramError["_tag"]> = new Set(["SpecInvalid", "ComponentNotFound"])
 
 const told = (error: ProgramError) => fail(error.message, explain(error).nextStep, usage.has(error._tag) ? 2 : 1)
 

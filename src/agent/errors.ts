@@ -23,7 +23,6 @@ const codes: Record<ProgramError["_tag"], Code> = {
   ComponentNotFound: Code.NOT_FOUND,
   ServiceBusy: Code.ABORTED,
   NameTaken: Code.ALREADY_EXISTS,
-  NotCarriedOut: Code.UNIMPLEMENTED,
   ProxyUnavailable: Code.UNAVAILABLE,
   ProxyRefused: Code.FAILED_PRECONDITION,
   PortsExhausted: Code.RESOURCE_EXHAUSTED,
@@ -38,7 +37,14 @@ const codes: Record<ProgramError["_tag"], Code> = {
   NameReserved: Code.INVALID_ARGUMENT,
   NothingToAdopt: Code.NOT_FOUND,
   NotAdoptable: Code.FAILED_PRECONDITION,
-  ServiceUnmanaged: Code.NOT_FOUND
+  ServiceUnmanaged: Code.NOT_FOUND,
+  SecretMissing: Code.FAILED_PRECONDITION,
+  SecretInvalid: Code.INVALID_ARGUMENT,
+  SecretNotFound: Code.NOT_FOUND,
+  SecretInUse: Code.FAILED_PRECONDITION,
+  SecretKeyUnusable: Code.FAILED_PRECONDITION,
+  SecretUnreadable: Code.FAILED_PRECONDITION,
+  SecretFilesRefused: Code.FAILED_PRECONDITION
 }
 
 const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {

@@ -21,6 +21,7 @@ import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
 import { adoptContainers, exported } from "./handlers/adopt.ts"
 import { execCall } from "./handlers/exec.ts"
+import { secretCalls } from "./handlers/secrets.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
 import { watching } from "./handlers/watching.ts"
@@ -179,6 +180,7 @@ export const agentService = service(
     purgeComponents,
     explain,
     ...watching,
+    ...secretCalls,
     exec: execCall,
     stats: statsCall,
     exportSpec: exported,

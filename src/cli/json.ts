@@ -403,6 +403,31 @@ export const Adopted = Schema.Struct({
   components: Schema.Array(AdoptedComponent),
   warnings: Schema.Array(Schema.String)
 })
+export const SecretUse = Schema.Struct({
+  component: Schema.String,
+  /** That its container has; null: none. */
+  version: MaybeNumber
+})
+export const SecretSet = Schema.Struct({
+  service: Schema.String,
+  name: Schema.String,
+  node: Schema.String,
+  version: Schema.JsonNumber,
+  /** False: it had this value already. */
+  changed: Schema.Boolean,
+  used_by: Schema.Array(SecretUse)
+})
+export const Secret = Schema.Struct({
+  name: Schema.String,
+  /** Null: a component needs it, and it is not set. */
+  version: MaybeNumber,
+  set_at: Time,
+  set_by: MaybeText,
+  used_by: Schema.Array(SecretUse)
+})
+export type Secret = typeof Secret.Type
+export const Secrets = Schema.Struct({ service: Schema.String, node: Schema.String, secrets: Schema.Array(Secret) })
+export const SecretRemoved = Schema.Struct({ service: Schema.String, name: Schema.String, node: Schema.String })
 export const Exported = Schema.Struct({
   service: Schema.String,
   node: Schema.String,

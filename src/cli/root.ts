@@ -15,6 +15,7 @@ import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
 import { purge } from "./commands/purge.ts"
 import { rollback } from "./commands/rollback.ts"
+import { secret } from "./commands/secret.ts"
 import { service } from "./commands/service.ts"
 import { silence } from "./commands/silence.ts"
 import { stats } from "./commands/stats.ts"
@@ -49,6 +50,7 @@ export const root = Command.make("mcp").pipe(
     silence,
     stats,
     exec,
+    secret,
     service,
     node,
     ca
@@ -61,6 +63,7 @@ export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescripto
   { readonly descriptor: CommandDescriptor.Command<unknown> }
 >([
   ["service", service],
+  ["secret", secret],
   ["node", node],
   ["ca", ca]
 ])
@@ -125,6 +128,14 @@ export const commands: ReadonlyArray<{
       ["service edit <service>", "open a definition in $EDITOR and check it"],
       ["service import <file>...", "make a definition of a compose file"],
       ["service export <service>", "what runs, as a definition or quadlet units"]
+    ]
+  },
+  {
+    title: "Secrets",
+    entries: [
+      ["secret set <service> <name>", "keep a value that containers read as a file"],
+      ["secret list <service>", "names, versions, and who uses them"],
+      ["secret rm <service> <name>", "remove a secret that nothing needs"]
     ]
   },
   {

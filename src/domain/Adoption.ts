@@ -3,6 +3,7 @@ import type { Described, OwnHealth } from "./Described.ts"
 import * as Image from "./Image.ts"
 import { Labels, serviceNetwork } from "./Names.ts"
 import { ByteSize, DurationMillis, formatVolume, PortMapping, RestartPolicy, VolumeMount } from "./Scalars.ts"
+import { mountedAt } from "./Secret.ts"
 import { ComponentSpec, envIssues, type ServiceSpec } from "./Spec.ts"
 import { canonicalService, parseCanonicalService } from "./SpecHash.ts"
 
@@ -85,11 +86,22 @@ const networkOf = (service: string, [first = "", ...others]: ReadonlyArray<strin
 const given = <K extends string, A>(key: K, value: A | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { [P in K]?: A }
 
+/** A mount by which MCP gave a secret to a container; its label says no more than inspect does. */
+const secretOf =
+  (service: string, component: string) =>
+  ({ source, target }: Subject["volumes"][number]): string | undefined => {
+    const [secret = "", generation = "", ...above] = source.split("/").reverse()
+    const own = target === mountedAt(secret) && /^\d+$/.test(generation)
+    return own && above[0] === component && above[1] === service ? secret : undefined
+  }
+
 /** The component that podman's inspect tells of, less what its image sets by itself. */
 const fromInspect = (service: string, name: string, image: string, subject: Subject) => {
   const ownEnv = Object.entries(subject.env).filter(([key, value]) => subject.image.env[key] !== value)
   const env = sorted(ownEnv, isEnv, ([key]) => `variable ${key}`)
-  const volumes = sorted(subject.volumes.map(formatVolume), isVolume, (volume) => `volume ${volume}`)
+  const secret = secretOf(service, name)
+  const mounted = subject.volumes.filter((volume) => secret(volume) === undefined)
+  const volumes = sorted(mounted.map(formatVolume), isVolume, (volume) => `volume ${volume}`)
   const { network, told } = networkOf(service, subject.networks)
   // Podman discards them on these networks.
   const mapped = network !== "host" && network !== "none"
@@ -114,7 +126,7 @@ const fromInspect = (service: string, name: string, image: string, subject: Subj
     ports: ports.kept,
     volumes: volumes.kept,
     env: Object.fromEntries(env.kept),
-    secrets: [],
+    secrets: subject.volumes.flatMap((volume) => secret(volume) ?? []),
     dependsOn: [],
     stopTimeout: isDuration(subject.stopTimeoutMs) ? subject.stopTimeoutMs : 10_000,
     drainTimeout: 30_000,

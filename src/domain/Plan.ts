@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { endedByPolicy } from "./Drift.ts"
+import type { SecretVersions } from "./Secret.ts"
 import { ComponentSpec, type ServiceSpec } from "./Spec.ts"
 import { specHash } from "./SpecHash.ts"
 import type { Action, DesiredState } from "./State.ts"
@@ -31,6 +32,8 @@ export interface PlanInput {
     readonly imageId?: string | undefined
     readonly image: string
     readonly desired: DesiredState
+    /** Those that its container was made with. */
+    readonly secrets: SecretVersions
   }>
   /** The container that each row names, where it still exists. */
   readonly observed: ReadonlyMap<
@@ -39,6 +42,8 @@ export interface PlanInput {
   >
   /** By component: the id of the image that it is to run; undefined where that is not on the node. */
   readonly images: ReadonlyMap<string, string | undefined>
+  /** By component: the versions of its secrets that it is to have; one that is not set is missing. */
+  readonly secrets: ReadonlyMap<string, SecretVersions>
   readonly force: boolean
   /** Empty: all of them. */
   readonly only: ReadonlyArray<string>
@@ -93,11 +98,29 @@ const diff = (from: ComponentSpec, to: ComponentSpec): ReadonlyArray<FieldChange
   return changes
 }
 
+const version = (of: number | undefined) => (of === undefined ? undefined : `version ${of}`)
+
+/** Secrets of which the container has another version than it is to have; what it has no more is the definition's to say. */
+const changedSecrets = (component: ComponentSpec, has: SecretVersions, wanted: SecretVersions) =>
+  component.secrets
+    .filter((secret) => wanted[secret] !== undefined && wanted[secret] !== has[secret])
+    .map(
+      (secret): FieldChange => ({
+        field: `secrets.${secret}`,
+        from: version(has[secret]),
+        to: version(wanted[secret])
+      })
+    )
+
 const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPlan => {
   const row = input.rows.find((row) => row.component === component.name)
   const container = input.observed.get(component.name)
   const before = input.stored?.components.find((c) => c.name === component.name)
-  const changes = before && row && row.specHash !== specHash(component) ? diff(before, component) : []
+  const secrets = row ? changedSecrets(component, row.secrets, input.secrets.get(component.name) ?? {}) : []
+  const changes = [
+    ...(before && row && row.specHash !== specHash(component) ? diff(before, component) : []),
+    ...secrets
+  ]
   const as = (action: Action, why: string): ComponentPlan => ({
     component: component.name,
     action,
@@ -114,6 +137,10 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
   if (row.specHash !== specHash(component)) return as("replace", "the definition changed")
   const image = input.images.get(component.name)
   if (image !== undefined && image !== container.imageId) return as("replace", "the image changed under its name")
+  if (secrets.length > 0) {
+    const names = secrets.map(({ field }) => field.slice("secrets.".length))
+    return as("replace", `${names.length === 1 ? "secret" : "secrets"} ${names.join(", ")} changed`)
+  }
   if (input.force) return as("replace", "forced")
   if (
     container.state === "exited" &&
@@ -129,7 +156,7 @@ const planComponent = (input: PlanInput, component: ComponentSpec): ComponentPla
 
 /**
  * What a deploy of `spec` would do, component by component in the definition's order, orphans last. Unchanged means the
- * same spec hash and the same image id, and running as it should.
+ * same spec hash, image id and versions of secrets, and running as it should.
  */
 export const plan = (input: PlanInput): ReadonlyArray<ComponentPlan> => {
   // `active` is of the whole service: with false all of it is stopped, also by a deploy of a part.

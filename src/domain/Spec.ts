@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { ComponentName, ServiceName } from "./Names.ts"
 import { ByteSize, DurationMillis, ImageReference, PortMapping, RestartPolicy, VolumeMount } from "./Scalars.ts"
+import { SecretName } from "./Secret.ts"
 
 /*
  * One Schema serves both forms of a service: its encoded side is the definition as TOML has it, its type side the
@@ -117,12 +118,7 @@ export const ComponentSpec = Schema.Struct({
   cmd: Schema.optionalWith(Argv, { default: () => [] }),
   entrypoint: Schema.optionalWith(Argv, { default: () => [] }),
   env: Schema.optionalWith(Env, { default: () => ({}) }),
-  secrets: Schema.optionalWith(
-    Schema.Array(
-      Schema.String.pipe(Schema.pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/, { message: () => "the name of a secret" }))
-    ),
-    { default: () => [] }
-  ),
+  secrets: Schema.optionalWith(Schema.Array(SecretName), { default: () => [] }),
   memory: Schema.optionalWith(ByteSize, { exact: true }),
   cpus: Schema.optionalWith(
     Schema.Number.pipe(Schema.finite(), Schema.between(0.01, 1024, { message: () => "a number of CPUs above 0" })),

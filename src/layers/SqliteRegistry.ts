@@ -14,6 +14,7 @@ import { migrations, schemaVersion } from "./sqlite/migrations.ts"
 import * as Monitor from "./sqlite/monitor.ts"
 import { unavailable } from "./sqlite/queries.ts"
 import * as Resources from "./sqlite/resources.ts"
+import * as Secrets from "./sqlite/secrets.ts"
 import * as Services from "./sqlite/services.ts"
 
 const make = Effect.gen(function* () {
@@ -28,6 +29,7 @@ const make = Effect.gen(function* () {
     ...telling(Deployments.make(sql)),
     ...telling(Adoptions.make(sql)),
     ...Resources.make(sql),
+    ...Secrets.make(sql),
     ...telling(Events.make(sql)),
     ...Monitor.make(sql),
     eventsWritten

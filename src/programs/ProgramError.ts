@@ -79,16 +79,6 @@ export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", {
   }
 }
 
-/** Keys of the definition whose machinery is still to come. */
-export class NotCarriedOut extends Schema.TaggedError<NotCarriedOut>()("NotCarriedOut", {
-  service: Schema.String,
-  features: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return `not carried out yet by this version: ${this.features.join("; ")}`
-  }
-}
-
 /** The new container did not become ready; `reason` is a stable name such as `exited_1` or `probe_status_503`. */
 export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
   component: Schema.String,
@@ -236,5 +226,50 @@ export class ServiceUnmanaged extends Schema.TaggedError<ServiceUnmanaged>()("Se
 }) {
   override get message() {
     return `the registry has no service ${this.service}; there are unmanaged containers of it: ${this.containers.join(", ")}`
+  }
+}
+
+/** A secret that a component names has no value, or not the version that is wanted. */
+export class SecretMissing extends Schema.TaggedError<SecretMissing>()("SecretMissing", {
+  service: Schema.String,
+  component: Schema.String,
+  secret: Schema.String,
+  /** Absent: it was never set. */
+  version: Schema.optional(Schema.Number)
+}) {
+  override get message() {
+    return this.version === undefined
+      ? `secret ${this.secret} of ${this.service} is not set, and ${this.component} needs it`
+      : `version ${this.version} of secret ${this.secret} is not kept any more, and ${this.component} needs it`
+  }
+}
+
+export class SecretInvalid extends Schema.TaggedError<SecretInvalid>()("SecretInvalid", {
+  service: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return this.why
+  }
+}
+
+export class SecretNotFound extends Schema.TaggedError<SecretNotFound>()("SecretNotFound", {
+  service: Schema.String,
+  secret: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.service} has no secret ${this.secret}; it has ${this.known.join(", ") || "none"}`
+  }
+}
+
+/** A secret that what is deployed cannot do without. */
+export class SecretInUse extends Schema.TaggedError<SecretInUse>()("SecretInUse", {
+  service: Schema.String,
+  secret: Schema.String,
+  components: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `secret ${this.secret} of ${this.service} is used by ${this.components.join(", ")}`
   }
 }

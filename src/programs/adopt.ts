@@ -5,6 +5,7 @@ import { parse } from "../domain/Image.ts"
 import { containerName, Labels } from "../domain/Names.ts"
 import { reservedBy } from "../domain/NodeRules.ts"
 import { adoptedPorts } from "../domain/Ports.ts"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
 import type { DesiredState, ObservedState } from "../domain/State.ts"
@@ -19,6 +20,7 @@ import { routesTo } from "./lifecycle.ts"
 import { NameReserved, NotAdoptable, ServiceBusy } from "./ProgramError.ts"
 import { recover } from "./recover.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { takeSecretsBack } from "./takeSecretsBack.ts"
 import { brokenRules } from "./validate.ts"
 
 export interface AdoptRequest {
@@ -36,7 +38,7 @@ export interface Adopted {
   /** `label`: from `mcp.definition`; `inspect`: from what podman tells. */
   readonly source: "label" | "inspect"
   readonly observed: ObservedState
-  /** Their values are in no label. */
+  /** Their values are in no label, nor in the files of the container. */
   readonly missingSecrets: ReadonlyArray<string>
 }
 
@@ -119,7 +121,8 @@ const adoptionOf = (
   spec: ServiceSpec,
   taken: ReadonlyArray<Taken>,
   facts: Facts,
-  actor: string
+  actor: string,
+  secrets: ReadonlyMap<string, SecretVersions>
 ): Effect.Effect<Adoption> =>
   Effect.map(Ulid.make, (id) => {
     const service = spec.name
@@ -137,7 +140,8 @@ const adoptionOf = (
         imageId: container.imageId,
         image: component.image,
         observed: observedOf(each),
-        podmanRestart: restart === "no" ? undefined : restart
+        podmanRestart: restart === "no" ? undefined : restart,
+        secrets: secrets.get(component.name) ?? {}
       }
     })
     const rowOf = (component: string) => rows.find((row) => row.component === component) ?? facts.rows.get(component)
@@ -159,7 +163,8 @@ const adoptionOf = (
           imageId: row?.imageId,
           imageDigest: now && digestOf(now),
           previousContainerId: row?.containerId,
-          previousRan: row?.desired === "running"
+          previousRan: row?.desired === "running",
+          secrets: row?.secrets ?? {}
         }
       }),
       ports: taken.flatMap(({ description, part: { component } }) =>
@@ -171,15 +176,24 @@ const adoptionOf = (
     }
   })
 
-const told = (taken: Taken): Adopted => ({
-  component: nameOf(taken),
-  container: taken.description.container.containerName,
-  containerId: taken.description.container.id,
-  image: taken.part.component.image,
-  source: taken.part.source,
-  observed: observedOf(taken),
-  missingSecrets: taken.part.component.secrets
+/** The same container with its generation, by which its files of secrets are found. */
+const holderOf = (service: string, facts: Facts) => (taken: Taken) => ({
+  of: { service, component: nameOf(taken), generation: generationOf(taken, facts.rows.get(nameOf(taken))) },
+  secrets: taken.part.component.secrets,
+  createdAt: taken.description.createdAt
 })
+
+const told =
+  (secrets: ReadonlyMap<string, SecretVersions>) =>
+  (taken: Taken): Adopted => ({
+    component: nameOf(taken),
+    container: taken.description.container.containerName,
+    containerId: taken.description.container.id,
+    image: taken.part.component.image,
+    source: taken.part.source,
+    observed: observedOf(taken),
+    missingSecrets: taken.part.component.secrets.filter((name) => secrets.get(nameOf(taken))?.[name] === undefined)
+  })
 
 const notes = (taken: Taken) => [
   ...taken.part.warnings,
@@ -227,9 +241,10 @@ const adoptLocked = <E, R>(
     const made = taken.length === 0 ? undefined : yield* specOf(service, taken, facts.service)
     if (made === undefined) return { components: [], warnings } satisfies AdoptResult
     yield* allow(made.spec)
-    const adoption = yield* adoptionOf(made.spec, taken, facts, actor)
+    const secrets = yield* takeSecretsBack(taken.map(holderOf(service, facts)), { actor, dryRun })
+    const adoption = yield* adoptionOf(made.spec, taken, facts, actor, secrets)
     const all = [...warnings, ...made.warnings, ...taken.flatMap(notes), ...doubled(adoption, yield* registry.ports())]
-    const result = { components: taken.map(told), warnings: all } satisfies AdoptResult
+    const result = { components: taken.map(told(secrets)), warnings: all } satisfies AdoptResult
     if (dryRun) return result
     for (const { component, container } of chosen) {
       const name = containerName(service, component)

@@ -12,6 +12,7 @@ import { awaitReady } from "./readiness.ts"
 import { recover, tidy } from "./recover.ts"
 import { counted, noteRest, restartsOf } from "./restarts.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { restoreSecrets } from "./secretFiles.ts"
 import { takeBack } from "./takeBack.ts"
 
 /**
@@ -140,6 +141,22 @@ const bringOne = (work: Work) =>
     Effect.annotateLogs({ component: work.component.name })
   )
 
+/** The files of what runs without them, for whoever starts it again by hand. What needs them to be started says why it has none. */
+const filesAgain = (service: string) =>
+  Effect.gen(function* () {
+    const rows = yield* (yield* Registry).components(service)
+    const reading = rows.filter(({ secrets }) => Object.keys(secrets).length > 0)
+    if (reading.length === 0) return
+    const { current } = yield* gather(service)
+    for (const row of reading.filter(({ component }) => current.has(component))) {
+      yield* Effect.catchAll(restoreSecrets(row), (error) =>
+        Effect.logWarning("files of secrets are not written again").pipe(
+          Effect.annotateLogs({ component: row.component, why: error.message })
+        )
+      )
+    }
+  })
+
 /** To be run under the service's lock. */
 const bringBackLocked = (service: string, how: BringingBack) =>
   Effect.gen(function* () {
@@ -147,6 +164,7 @@ const bringBackLocked = (service: string, how: BringingBack) =>
     yield* recover(service)
     const row = Option.getOrUndefined(yield* registry.service(service))
     if (row === undefined || row.undeploying) return []
+    yield* filesAgain(service)
     const done: Array<BroughtBack> = []
     for (const stage of startOrder(row.spec.components)) {
       const components = row.spec.components.filter(({ name }) => stage.includes(name))

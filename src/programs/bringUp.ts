@@ -13,6 +13,7 @@ import { step } from "./progress.ts"
 import { awaitReady } from "./readiness.ts"
 import { changeRoutes, keysOf } from "./routes.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { restoreSecrets } from "./secretFiles.ts"
 
 export interface Starting {
   readonly spec: ServiceSpec
@@ -72,11 +73,21 @@ const bringUpOne = ({ deployment, emit, spec }: Starting, job: Job, started: Eff
     let container = previous?.id ?? ""
     if (makes(job)) {
       const { generation, image } = job
-      const wanted = { spec, component, generation, deployment, imageId: image.id ?? component.image }
+      const wanted = {
+        spec,
+        component,
+        generation,
+        deployment,
+        imageId: image.id ?? component.image,
+        secrets: job.secrets
+      }
       const made = yield* makeContainer(wanted, record).pipe(told("create"))
       container = yield* startOrRemake(wanted, made, record).pipe(told("start"))
     } else {
-      yield* runtime.start(containerName(spec.name, component.name)).pipe(told("start"))
+      const { generation, secrets } = job
+      const restored = restoreSecrets({ service: spec.name, component: component.name, generation, secrets })
+      const name = containerName(spec.name, component.name)
+      yield* Effect.zipRight(restored, runtime.start(name)).pipe(told("start"))
     }
     yield* started
     const allocated = allocatedTo(yield* registry.ports(spec.name), container)

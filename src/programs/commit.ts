@@ -49,7 +49,9 @@ const rowAfter = (
     imageId: step.imageId,
     image: made ? component.image : before.image,
     observed: spec.active ? rests : resting,
-    podmanRestart: made ? undefined : before.podmanRestart
+    podmanRestart: made ? undefined : before.podmanRestart,
+    // What was only recorded, with active = false, is the revision's: the container is as it was.
+    secrets: made ? step.secrets : before.secrets
   }
 }
 

@@ -1,6 +1,7 @@
 import { Effect, Either } from "effect"
 import { containerName, Labels, serviceNetwork } from "../domain/Names.ts"
 import { routesToAllocate } from "../domain/Ports.ts"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { specHash } from "../domain/SpecHash.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
@@ -8,10 +9,14 @@ import { HostPorts } from "../services/HostPorts.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry, type ServiceRow } from "../services/Registry.ts"
 import { ImageNotFound } from "../services/RuntimeError.ts"
+import { SecretFiles } from "../services/SecretFiles.ts"
 import { allocatedTo, type Facts } from "./facts.ts"
 import { imageAgain } from "./images.ts"
 import { newContainer } from "./newContainer.ts"
+import { SecretMissing } from "./ProgramError.ts"
 import { allocatePorts } from "./ports.ts"
+import { restoreSecrets, writeSecrets } from "./secretFiles.ts"
+import { wantedVersions } from "./secrets.ts"
 
 /** What is decided of a container before it is made. */
 export interface Wanted {
@@ -20,6 +25,7 @@ export interface Wanted {
   readonly generation: number
   readonly deployment: string
   readonly imageId: string
+  readonly secrets: SecretVersions
   /** Ports to take again when they are free. */
   readonly preferred?: ReadonlyMap<string, number>
 }
@@ -50,8 +56,12 @@ export const makeContainer = <E, R>(wanted: Wanted, record: (id: string) => Effe
     const { node } = yield* NodeInfo
     yield* registry.setUnswept(deployment)
     const allocated = yield* allocatePorts(spec.name, component, deployment, wanted.preferred)
-    const fresh = newContainer(spec, component, { ...wanted, node, registry: registry.id, allocated })
+    const of = { service: spec.name, component: component.name, generation: wanted.generation }
+    const files = yield* SecretFiles
+    const secretFile = (secret: string) => files.file(of, secret)
+    const fresh = newContainer(spec, component, { ...wanted, node, registry: registry.id, allocated, secretFile })
     yield* ensureNetwork(spec.name, component)
+    yield* writeSecrets(of, wanted.secrets)
     const id = yield* runtime.create(fresh)
     if (allocated.size > 0) yield* registry.bindPorts(deployment, component.name, id)
     yield* record(id)
@@ -128,12 +138,20 @@ const wantedFrom = (row: ServiceRow, component: ComponentSpec, facts: Facts, may
     const digest = mayPull ? yield* digestOf(row.service, component.name, known?.imageId) : undefined
     const image = yield* imageAgain(component, { imageId: known?.imageId, digest }, mayPull)
     if (image === undefined) return yield* new ImageNotFound({ image: component.image })
+    const own = known === undefined ? [] : [[component.name as string, known.secrets] as const]
+    const versions = yield* wantedVersions(row.service, [component], new Map(own))
+    const secrets = versions.get(component.name) ?? {}
+    const unset = component.secrets.find((secret) => secrets[secret] === undefined)
+    if (unset !== undefined) {
+      return yield* new SecretMissing({ service: row.service, component: component.name, secret: unset })
+    }
     return {
       spec: row.spec,
       component,
       generation: known?.generation ?? 1,
       deployment: revision?.id ?? "",
       imageId: image.id,
+      secrets,
       preferred: allocatedTo(facts.ports, known?.containerId)
     } satisfies Wanted
   })
@@ -157,11 +175,13 @@ export const revive = (row: ServiceRow, component: ComponentSpec, facts: Facts, 
         containerId: id,
         imageId: wanted.imageId,
         image: component.image,
-        observed: "stopped"
+        observed: "stopped",
+        secrets: wanted.secrets
       })
     if (current && known?.specHash === specHash(component)) {
       // Looked up only where it is needed: an ordinary start must work with the image gone.
       const runtime = yield* ContainerRuntime
+      yield* restoreSecrets(known)
       const started = yield* Effect.either(runtime.start(current.containerName))
       if (Either.isRight(started)) return current.id
       if (started.left._tag !== "PortInUse" || routesToAllocate(component).length === 0) return yield* started.left

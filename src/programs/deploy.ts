@@ -1,4 +1,5 @@
 import { Cause, Clock, Effect, Exit, Option } from "effect"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { canonicalService, serviceHash } from "../domain/SpecHash.ts"
 import type { DeploymentKind } from "../domain/State.ts"
@@ -10,6 +11,7 @@ import { commit } from "./commit.ts"
 import type { DeployEvent, DeployResult, Emit, StepTime } from "./DeployEvent.ts"
 import { failureOf } from "./deployFailure.ts"
 import { lowDisks } from "./diskSpace.ts"
+import { explain } from "./explain.ts"
 import { gather } from "./facts.ts"
 import { type Pinned, resolveImages } from "./images.ts"
 import { type Job, jobsOf, planFrom, stepOf } from "./jobs.ts"
@@ -18,6 +20,8 @@ import { step } from "./progress.ts"
 import { recover, tidy } from "./recover.ts"
 import { liveOrUnknown } from "./report.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { secretsInTheWay } from "./secretFiles.ts"
+import { wantedVersions } from "./secrets.ts"
 import { undo } from "./undo.ts"
 import { validate, validateMerged, warnings } from "./validate.ts"
 
@@ -41,6 +45,8 @@ export interface DeployRequest {
 export interface Origin {
   readonly kind: DeploymentKind
   readonly pinned: Pinned
+  /** The versions of secrets that components are to have, whatever is set by now. */
+  readonly secrets?: ReadonlyMap<string, SecretVersions>
   readonly rollbackTo?: string
   readonly pinnedFrom?: string
 }
@@ -50,6 +56,10 @@ const asDefined: Origin = { kind: "deploy", pinned: new Map() }
 /** Whether the definition is the one that was rolled back from. `active` is no part of a version: a stop changes no more than that. */
 export const isPinned = ({ pinnedFrom }: ServiceRow, spec: ServiceSpec): boolean =>
   pinnedFrom !== undefined && [true, false].some((active) => pinnedFrom === serviceHash({ ...spec, active }))
+
+/** The components that are asked for. */
+const chosen = ({ components, spec }: Pick<DeployRequest, "components" | "spec">) =>
+  spec.components.filter(({ name }) => components.length === 0 || components.includes(name))
 
 /** What a deployment would do, as far as that is known before images are pulled. */
 export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | "force">) =>
@@ -62,7 +72,18 @@ export const planDeploy = (request: Pick<DeployRequest, "spec" | "components" | 
     for (const { image, name } of request.spec.components) {
       images.set(name, Option.getOrUndefined(yield* runtime.image(image))?.id)
     }
-    return { components: planFrom(request, facts, images), warnings: yield* warnings(request.spec) }
+    const secrets = yield* wantedVersions(request.spec.name, request.spec.components)
+    const unset = yield* secretsInTheWay(request.spec.name, chosen(request), secrets, false)
+    return {
+      components: planFrom(request, facts, images, secrets),
+      warnings: [
+        ...(yield* warnings(request.spec)),
+        ...unset.map(({ component, error }) => ({
+          component,
+          message: `${error.message}; a deploy is refused: ${explain(error).nextStep}`
+        }))
+      ]
+    }
   })
 
 /** Collects how long each component's steps took, on their way to whoever listens. */
@@ -176,9 +197,7 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     yield* validateMerged(spec)
     for (const warning of yield* warnings(request.spec)) yield* emit({ _tag: "Warning", ...warning })
 
-    const wanted = request.spec.components.filter(
-      (c) => request.components.length === 0 || request.components.includes(c.name)
-    )
+    const wanted = chosen(request)
     // What runs goes on serving until its turn to be stopped: the agent still restarts it by its policy.
     yield* (yield* ServiceLocks).serve(
       service,
@@ -188,16 +207,17 @@ export const deployLocked = (request: DeployRequest, origin: Origin, listener: E
     const resolving = { pinned: origin.pinned, always: request.pull, mayPull: low.length === 0 }
     const images = yield* resolveImages(wanted, resolving, emit)
     const ids = new Map(wanted.map(({ name }) => [name as string, images.resolved.get(name)?.id]))
-    const plans = planFrom(request, facts, ids)
+    const secrets = yield* wantedVersions(service, wanted, origin.secrets)
+    const plans = planFrom(request, facts, ids, secrets)
     // What is only stopped, or is as it should be, needs no space.
     const needsSpace =
       images.failed.length > 0 || plans.some(({ action }) => action === "create" || action === "replace")
-    const obstacles = yield* preflight(request.spec, wanted, facts, images, needsSpace ? low : [])
+    const obstacles = yield* preflight(request.spec, wanted, facts, { ...images, secrets }, needsSpace ? low : [])
     yield* refuse(obstacles, { service, kind: origin.kind, actor: request.actor })
     const hints = yield* makeFolders(request.spec, wanted, images.resolved)
     for (const { component, hint } of hints) yield* emit({ _tag: "Warning", component, message: hint })
 
-    const jobs = yield* jobsOf({ ...request, spec }, plans, facts, images.resolved)
+    const jobs = yield* jobsOf({ ...request, spec }, plans, facts, images.resolved, secrets)
     for (const orphan of plans.filter((each) => each.action === "orphan")) {
       yield* emit({ _tag: "Warning", component: orphan.component, message: orphan.why })
     }

@@ -1,6 +1,8 @@
 import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
+import type { SecretFilesRefused } from "../services/SecretFiles.ts"
+import type { SecretKeyUnusable, SecretUnreadable } from "../services/SecretKey.ts"
 import type { FolderRefused } from "../services/ServiceFolders.ts"
 import type * as P from "./ProgramError.ts"
 
@@ -11,6 +13,9 @@ export type ProgramError =
   | FolderRefused
   | ProxyUnavailable
   | ProxyRefused
+  | SecretKeyUnusable
+  | SecretUnreadable
+  | SecretFilesRefused
   | P.SpecInvalid
   | P.ServiceNotFound
   | P.ComponentNotFound
@@ -18,7 +23,6 @@ export type ProgramError =
   | P.ComponentNotRunning
   | P.ServiceBusy
   | P.NameTaken
-  | P.NotCarriedOut
   | P.NotReady
   | P.PortsExhausted
   | P.PortTaken
@@ -33,6 +37,10 @@ export type ProgramError =
   | P.NothingToAdopt
   | P.NotAdoptable
   | P.ServiceUnmanaged
+  | P.SecretMissing
+  | P.SecretInvalid
+  | P.SecretNotFound
+  | P.SecretInUse
 
 export interface Explanation {
   /** Stable: scripts match on it. */
@@ -120,7 +128,6 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "NAME_TAKEN",
     nextStep: `mcp adopt ${e.service} takes it over as it is, or says how to remove it`
   }),
-  NotCarriedOut: () => ({ reason: "NOT_CARRIED_OUT", nextStep: "take these keys out of the definition for now" }),
   ProxyUnavailable: () => ({
     reason: "PROXY_UNAVAILABLE",
     nextStep: "see on the node whether the proxy runs, and check [proxy] in the agent's config"
@@ -168,6 +175,31 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     nextStep: "rename or remove on the node what stands in the way, or make that container anew, then adopt again"
   }),
   ServiceUnmanaged: (e) => ({ reason: "SERVICE_UNMANAGED", nextStep: `mcp adopt ${e.service}` }),
+  SecretMissing: (e) => ({
+    reason: "SECRET_MISSING",
+    nextStep:
+      e.version === undefined
+        ? `mcp secret set ${e.service} ${e.secret}`
+        : `mcp deploy ${e.service} uses what is set now: mcp secret list ${e.service}`
+  }),
+  SecretInvalid: () => ({ reason: "SECRET_INVALID", nextStep: "mcp secret set --help says what it takes" }),
+  SecretNotFound: (e) => ({ reason: "SECRET_NOT_FOUND", nextStep: `mcp secret list ${e.service} shows them` }),
+  SecretInUse: (e) => ({
+    reason: "SECRET_IN_USE",
+    nextStep: `take it out of the definition, mcp deploy ${e.service}, then remove it`
+  }),
+  SecretKeyUnusable: (e) => ({
+    reason: "SECRET_KEY_UNUSABLE",
+    nextStep: `put ${e.file} back on the node as it was, mode 0600; each snapshot of the registry has a copy beside it`
+  }),
+  SecretUnreadable: (e) => ({
+    reason: "SECRET_UNREADABLE",
+    nextStep: `put the right secrets.key back on the node, or set it anew: mcp secret set ${e.service} ${e.secret}`
+  }),
+  SecretFilesRefused: (e) => ({
+    reason: "SECRETS_REFUSED",
+    nextStep: `mount a tmpfs on the node, as root: mount -t tmpfs -o mode=0700 tmpfs ${e.path}`
+  }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
     nextStep: nextAfter(e.reason)

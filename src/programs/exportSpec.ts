@@ -9,6 +9,7 @@ import { type Facts, gather } from "./facts.ts"
 import { findService } from "./findService.ts"
 import { planFrom } from "./jobs.ts"
 import { ServiceUnmanaged } from "./ProgramError.ts"
+import { wantedVersions } from "./secrets.ts"
 
 /** A service as it is, as the spec that a deploy would leave unchanged. */
 export interface Exported {
@@ -42,10 +43,13 @@ const differences = (spec: ServiceSpec, facts: Facts) =>
     for (const { image, name } of spec.components) {
       images.set(name, Option.getOrUndefined(yield* runtime.image(image))?.id)
     }
-    return planFrom({ spec, components: [], force: false }, facts, images).flatMap(({ action, component, why }) => {
-      if (action === "unchanged") return []
-      return [action === "orphan" ? `${component}: ${why}` : `${component}: a deploy would ${action} it: ${why}`]
-    })
+    const secrets = yield* wantedVersions(spec.name, spec.components)
+    return planFrom({ spec, components: [], force: false }, facts, images, secrets).flatMap(
+      ({ action, component, why }) => {
+        if (action === "unchanged") return []
+        return [action === "orphan" ? `${component}: ${why}` : `${component}: a deploy would ${action} it: ${why}`]
+      }
+    )
   })
 
 export const exportSpec = (service: string) =>

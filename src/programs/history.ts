@@ -73,7 +73,12 @@ export const difference = (service: string, from: string, to: string) =>
       Effect.gen(function* () {
         const row = Option.getOrUndefined(yield* registry.deployment(id.toUpperCase()))
         if (row?.service !== service) return yield* new DeploymentNotFound({ service, deployment: id })
-        return { row, images: new Map((yield* registry.steps(row.id)).map((s) => [s.component, s.imageId])) }
+        const steps = yield* registry.steps(row.id)
+        return {
+          row,
+          images: new Map(steps.map((step) => [step.component, step.imageId])),
+          secrets: new Map(steps.map((step) => [step.component, step.secrets]))
+        }
       })
     const [a, b] = [yield* find(from), yield* find(to)]
     return plan({
@@ -83,12 +88,14 @@ export const difference = (service: string, from: string, to: string) =>
         component: component.name,
         specHash: specHash(component),
         image: component.image,
-        desired: "running"
+        desired: "running",
+        secrets: a.secrets.get(component.name) ?? {}
       })),
       observed: new Map(
         a.row.spec.components.map(({ name }) => [name, { state: "running", imageId: a.images.get(name) ?? "" }])
       ),
       images: b.images,
+      secrets: b.secrets,
       force: false,
       only: []
     }).map(

@@ -33,7 +33,7 @@ const resolved = (reference: string, image: Image): ResolvedImage => ({
 })
 
 /** Revisions of a service whose images are kept. */
-const keptRevisions = 10
+export const keptRevisions = 10
 
 const pull = (component: string, reference: string, emit: Emit) =>
   Effect.gen(function* () {

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { endedByPolicy } from "../domain/Drift.ts"
 import { type ComponentPlan, plan } from "../domain/Plan.ts"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
 import { updateOrderOf } from "../domain/UpdateOrder.ts"
 import type { Container } from "../services/ContainerRuntime.ts"
@@ -20,6 +21,7 @@ export interface Job {
   readonly previousRan: boolean
   readonly generation: number
   readonly image: { readonly id: string | undefined; readonly digest: string | undefined }
+  readonly secrets: SecretVersions
 }
 
 export interface Planning {
@@ -31,7 +33,8 @@ export interface Planning {
 export const planFrom = (
   { components, force, spec }: Planning,
   facts: Facts,
-  images: ReadonlyMap<string, string | undefined>
+  images: ReadonlyMap<string, string | undefined>,
+  secrets: ReadonlyMap<string, SecretVersions>
 ): ReadonlyArray<ComponentPlan> =>
   plan({
     spec,
@@ -39,6 +42,7 @@ export const planFrom = (
     rows: [...facts.rows.values()],
     observed: facts.current,
     images,
+    secrets,
     force,
     only: components
   })
@@ -63,7 +67,8 @@ export const jobsOf = (
   request: Planning,
   plans: ReadonlyArray<ComponentPlan>,
   facts: Facts,
-  images: ReadonlyMap<string, ResolvedImage>
+  images: ReadonlyMap<string, ResolvedImage>,
+  secrets: ReadonlyMap<string, SecretVersions>
 ) =>
   Effect.forEach(request.spec.components, (component) =>
     Effect.gen(function* () {
@@ -91,7 +96,8 @@ export const jobsOf = (
             (row?.desired === "running" && !endedByPolicy(component.restart, previous.exitCode))),
         generation: (row?.generation ?? 0) + (made ? 1 : 0),
         // What is only recorded, with active = false, is recorded with its image: a rollback brings that back.
-        image: { id: image?.id ?? row?.imageId, digest: image?.digest }
+        image: { id: image?.id ?? row?.imageId, digest: image?.digest },
+        secrets: secrets.get(component.name) ?? row?.secrets ?? {}
       } satisfies Job
     })
   )
@@ -105,5 +111,6 @@ export const stepOf = (job: Job): Omit<DeploymentStepRow, "deployment" | "newCon
   imageId: job.image.id,
   imageDigest: job.image.digest,
   previousContainerId: job.previous?.id,
-  previousRan: job.previousRan
+  previousRan: job.previousRan,
+  secrets: job.secrets
 })

@@ -190,6 +190,7 @@ const replaceBeside = (
         imageId === undefined ? [] : [[component, { imageId, digest: undefined }] as const]
       )
     )
+    const secrets = new Map(rows.map(({ component, secrets }) => [component, secrets]))
     const request = {
       spec: row.spec,
       components: names,
@@ -202,7 +203,7 @@ const replaceBeside = (
     }
     const { failure } = yield* deployLocked(
       request,
-      { kind: "restart", pinned, ...(row.pinnedFrom === undefined ? {} : { pinnedFrom: row.pinnedFrom }) },
+      { kind: "restart", pinned, secrets, ...(row.pinnedFrom === undefined ? {} : { pinnedFrom: row.pinnedFrom }) },
       () => Effect.void
     )
     if (failure) {

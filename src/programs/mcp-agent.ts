@@ -15,6 +15,7 @@ import * as CommandAlerter from "../layers/CommandAlerter.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
+import * as HostSecretFiles from "../layers/HostSecretFiles.ts"
 import * as HostTrialsHere from "../layers/HostTrialsHere.ts"
 import * as MciasIdentity from "../layers/MciasIdentity.ts"
 import * as NodeCertificates from "../layers/NodeCertificates.ts"
@@ -23,6 +24,7 @@ import * as NodeProber from "../layers/NodeProber.ts"
 import * as NoProxy from "../layers/NoProxy.ts"
 import * as OsResources from "../layers/OsResources.ts"
 import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
+import * as SecretKeyFile from "../layers/SecretKeyFile.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import * as SqliteSnapshots from "../layers/SqliteSnapshots.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
@@ -57,7 +59,8 @@ const nodeInfo = (config: AgentConfig, file: string) =>
         config.server.tlsCert,
         config.server.tlsKey,
         config.mcias.caCert,
-        config.runtime.authFile
+        config.runtime.authFile,
+        HostSecretFiles.defaultRoot
       ].filter((path) => path !== undefined),
       authFile: config.runtime.authFile,
       arch: arch() === "x64" ? "amd64" : arch(),
@@ -118,6 +121,8 @@ const services = (config: AgentConfig, file: string) =>
   Layer.mergeAll(
     runtime(config),
     HostFolders.layer(config.agent.filesRoot),
+    SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
+    HostSecretFiles.layer(),
     NodeProber.layer,
     NodeHostPorts.layer,
     OsResources.layer,

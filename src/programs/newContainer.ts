@@ -1,5 +1,6 @@
 import { containerName, Labels, serviceNetwork } from "../domain/Names.ts"
 import { type Allocated, portEnv, routeMappings } from "../domain/Ports.ts"
+import { mountedAt } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { canonicalService, specHash } from "../domain/SpecHash.ts"
 import type { NewContainer } from "../services/ContainerRuntime.ts"
@@ -13,6 +14,8 @@ export interface Making {
   /** By id, so that a name that moves meanwhile changes nothing. */
   readonly imageId: string
   readonly allocated: Allocated
+  /** Where on the node each of its secrets is a file. */
+  readonly secretFile: (secret: string) => string
 }
 
 /** The container of one component, with the labels that prove whose it is. */
@@ -41,7 +44,10 @@ export const newContainer = (spec: ServiceSpec, component: ComponentSpec, by: Ma
       aliases: own ? [component.name] : []
     },
     ports: [...component.ports, ...routeMappings(component, by.allocated)],
-    volumes: component.volumes,
+    volumes: [
+      ...component.volumes,
+      ...component.secrets.map((secret) => `${by.secretFile(secret)}:${mountedAt(secret)}:ro`)
+    ],
     memory: component.memory,
     cpus: component.cpus,
     stopTimeoutSeconds: Math.ceil(component.stopTimeout / 1000)

@@ -2,6 +2,7 @@ import { Effect, Either, Option } from "effect"
 import type { Unwritable } from "../domain/Findings.ts"
 import { containerName, previousName } from "../domain/Names.ts"
 import { parsePort, parseVolume } from "../domain/Scalars.ts"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import type { DeploymentKind } from "../domain/State.ts"
 import { HostPorts } from "../services/HostPorts.ts"
@@ -21,6 +22,7 @@ import {
   PreflightFailed,
   VolumeMissing
 } from "./ProgramError.ts"
+import { secretsInTheWay } from "./secretFiles.ts"
 
 type Found = { readonly component: string; readonly error: ProgramError }
 
@@ -140,19 +142,24 @@ export const preflight = (
   spec: ServiceSpec,
   components: ReadonlyArray<ComponentSpec>,
   facts: Facts,
-  images: { readonly resolved: ReadonlyMap<string, ResolvedImage>; readonly failed: ReadonlyArray<Found> },
+  chosen: {
+    readonly resolved: ReadonlyMap<string, ResolvedImage>
+    readonly failed: ReadonlyArray<Found>
+    readonly secrets: ReadonlyMap<string, SecretVersions>
+  },
   low: ReadonlyArray<DiskLow>
 ) =>
   Effect.gen(function* () {
     const { arch } = yield* NodeInfo
     const found: ReadonlyArray<Found> = [
       // Without space nothing was pulled: an image that is missing is the same problem.
-      ...(low.length > 0 ? low.map((error) => ({ component: "", error })) : images.failed),
+      ...(low.length > 0 ? low.map((error) => ({ component: "", error })) : chosen.failed),
       ...strangers(spec, components, facts),
-      ...foreign(components, images.resolved, arch),
+      ...foreign(components, chosen.resolved, arch),
       ...(spec.active ? yield* ports(components, facts) : []),
       ...(yield* folders(spec, components)),
-      ...(yield* proxies(components))
+      ...(yield* proxies(components)),
+      ...(yield* secretsInTheWay(spec.name, components, chosen.secrets, spec.active))
     ]
     return found
   })

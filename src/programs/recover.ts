@@ -6,7 +6,8 @@ import { type ComponentRow, type DeploymentRow, Registry, type ServiceRow } from
 import { commit } from "./commit.ts"
 import { discard, ownNetworkLabels } from "./containers.ts"
 import { explain } from "./explain.ts"
-import { removeUnusedImages } from "./images.ts"
+import { keptRevisions, removeUnusedImages } from "./images.ts"
+import { sweepSecrets } from "./secretFiles.ts"
 import { undo } from "./undo.ts"
 
 /** Whether a container of the service is, or is to be, on its own bridge. One of an older spec may be: it is not asked. */
@@ -60,6 +61,8 @@ export const sweep = (service: string) =>
       if (Option.isSome(intended) && intended.value.service === service) yield* discard(id)
     }
     yield* registry.releaseStrayPorts(service)
+    yield* sweepSecrets(service, rows)
+    yield* registry.pruneSecrets(service, keptRevisions)
     const stored = Option.getOrUndefined(yield* registry.service(service))
     if (!onBridge(stored, rows)) yield* removeBridge(service)
     yield* removeUnusedImages

@@ -12,6 +12,7 @@ import { routesTo } from "./lifecycle.ts"
 import { noteFailure } from "./noteFailure.ts"
 import { RuntimeFeed } from "./RuntimeFeed.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
+import { restoreSecrets } from "./secretFiles.ts"
 
 export interface Ended {
   readonly row: ComponentRow
@@ -129,7 +130,8 @@ const startAgain = (ended: Ended) =>
     const aside = current.containerName !== containerName(service, component)
     const act = { service, component, kind: "restarted", from: "exited", actor: "" } as const
     const again = Effect.tapError(revive(stored, spec, facts), (error) => noteFailure({ ...act, to: "failed" }, error))
-    yield* counted(ended, aside ? Effect.as(runtime.start(current.id), current.id) : again)
+    const asItIs = Effect.as(Effect.zipRight(restoreSecrets(row), runtime.start(current.id)), current.id)
+    yield* counted(ended, aside ? asItIs : again)
     if (aside) return
     yield* ifItCan(registry.recordEvent({ ...act, to: "running", message: why, reason: reason.toUpperCase() }))
     yield* ifItCan(registry.setObserved(service, component, "running"))

@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import type { SecretVersions } from "../domain/Secret.ts"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { canonicalService, serviceHash } from "../domain/SpecHash.ts"
 import { type DeploymentRow, type DeploymentStepRow, Registry, type ServiceRow } from "../services/Registry.ts"
@@ -35,15 +36,24 @@ export interface RollbackTarget {
 /** Revisions that are looked through for one to go back to. */
 const looked = 1000
 
-const idsOf = (steps: ReadonlyArray<DeploymentStepRow>) => new Map(steps.map((step) => [step.component, step.imageId]))
+type Parts = ReadonlyMap<string, Pick<DeploymentStepRow, "component" | "imageId" | "secrets">>
 
-/** Whether two states of a service are the same: the spec but for `active`, and the images by their ids. */
+const partsOf = (of: ReadonlyArray<Pick<DeploymentStepRow, "component" | "imageId" | "secrets">>): Parts =>
+  new Map(of.map((each) => [each.component, each]))
+
+const sameVersions = (secrets: ReadonlyArray<string>, a: SecretVersions = {}, b: SecretVersions = {}) =>
+  secrets.every((secret) => a[secret] === b[secret])
+
+/** Whether two states of a service are the same: the spec but for `active`, the images by their ids, the secrets. */
 const same = (
-  a: { readonly spec: ServiceSpec; readonly images: ReadonlyMap<string, string | undefined> },
-  b: { readonly spec: ServiceSpec; readonly images: ReadonlyMap<string, string | undefined> }
+  a: { readonly spec: ServiceSpec; readonly parts: Parts },
+  b: { readonly spec: ServiceSpec; readonly parts: Parts }
 ) =>
   canonicalService({ ...a.spec, active: true }) === canonicalService({ ...b.spec, active: true }) &&
-  a.spec.components.every(({ name }) => a.images.get(name) === b.images.get(name))
+  a.spec.components.every(({ name, secrets }) => {
+    const [one, other] = [a.parts.get(name), b.parts.get(name)]
+    return one?.imageId === other?.imageId && sameVersions(secrets, one?.secrets, other?.secrets)
+  })
 
 const choose = (row: ServiceRow, to: string | undefined) =>
   Effect.gen(function* () {
@@ -55,10 +65,10 @@ const choose = (row: ServiceRow, to: string | undefined) =>
       return found ?? (yield* new DeploymentNotFound({ service, deployment: to }))
     }
     const rows = yield* registry.components(service)
-    const now = { spec: row.spec, images: new Map(rows.map((r) => [r.component, r.imageId])) }
+    const now = { spec: row.spec, parts: partsOf(rows) }
     for (const revision of revisions) {
-      const images = idsOf(yield* registry.steps(revision.id))
-      if (!same({ spec: revision.spec, images }, now)) return revision
+      const parts = partsOf(yield* registry.steps(revision.id))
+      if (!same({ spec: revision.spec, parts }, now)) return revision
     }
     return yield* new NoRevision({ service })
   })
@@ -112,6 +122,7 @@ export const rollback = (
             imageId === undefined ? [] : [[component, { imageId, digest: imageDigest }] as const]
           )
         )
+        const secrets = new Map(steps.map((step) => [step.component, step.secrets]))
         const spec = { ...revision.spec, active: row.desired !== "stopped" }
         return yield* deployLocked(
           {
@@ -124,7 +135,13 @@ export const rollback = (
             respectPin: false,
             actor: request.actor
           },
-          { kind: "rollback", pinned, rollbackTo: revision.id, pinnedFrom: row.pinnedFrom ?? serviceHash(row.spec) },
+          {
+            kind: "rollback",
+            pinned,
+            secrets,
+            rollbackTo: revision.id,
+            pinnedFrom: row.pinnedFrom ?? serviceHash(row.spec)
+          },
           emit
         )
       })

@@ -91,8 +91,8 @@ const situationOf = (spec: ServiceSpec, facts: Facts) =>
     }
     if (isPinned(row, spec)) return is({ kind: "pinned" })
     if (row.undeploying || !sameVersion(row.spec, spec)) return is({ kind: "changed" })
-    // Images are not looked at: one that moved under its name is a deploy's.
-    const plan = planFrom({ spec, components: [], force: false }, facts, new Map())
+    // Images and secrets are not looked at: one that moved under its name, or was set anew, is a deploy's.
+    const plan = planFrom({ spec, components: [], force: false }, facts, new Map(), new Map())
     return is({ kind: "equal", row, plan })
   })
 

@@ -16,6 +16,7 @@ import { allocatedTo, type Facts, gather, madeBy } from "./facts.ts"
 import { noteFailure } from "./noteFailure.ts"
 import { isAway, untilItAnswers } from "./progress.ts"
 import { changeRoutes, keysOf, proxyRoutes } from "./routes.ts"
+import { restoreSecrets } from "./secretFiles.ts"
 
 /** The previous container gets its name back before anything is started: podman resolves names as they were then. */
 const nameBack = (service: string, step: DeploymentStepRow, facts: Facts) =>
@@ -48,7 +49,9 @@ const runBack = (row: ServiceRow | undefined, step: DeploymentStepRow) =>
     if (now.state === "running") return
     // A previous container that cannot start again must not keep its siblings down.
     // An orphan has no stored spec to follow: it is started as it is.
-    const again = component ? Effect.asVoid(revive(row, component, facts)) : runtime.start(previous)
+    const known = facts.rows.get(step.component)
+    const asItIs = Effect.zipRight(known ? restoreSecrets(known) : Effect.void, runtime.start(previous))
+    const again = component ? Effect.asVoid(revive(row, component, facts)) : asItIs
     yield* again.pipe(
       Effect.catchIf(
         (error) => !isAway(error),

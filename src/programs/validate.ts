@@ -2,17 +2,12 @@ import { Effect } from "effect"
 import { checkContainerNames, checkRoutes, checkVolumes, reservedBy } from "../domain/NodeRules.ts"
 import { formatVolume, parseVolume } from "../domain/Scalars.ts"
 import { checkService } from "../domain/ServiceRules.ts"
-import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
+import type { ServiceSpec } from "../domain/Spec.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Proxy } from "../services/Proxy.ts"
 import { Registry } from "../services/Registry.ts"
 import { ServiceFolders } from "../services/ServiceFolders.ts"
-import { ComponentNotFound, NotCarriedOut, SpecInvalid } from "./ProgramError.ts"
-
-/** Keys without which the containers would not be what the definition says; their machinery is still to come. */
-const neededLater = (component: ComponentSpec): ReadonlyArray<string> => [
-  ...(component.secrets.length > 0 ? [`secrets of component ${component.name}`] : [])
-]
+import { ComponentNotFound, SpecInvalid } from "./ProgramError.ts"
 
 /** What the deployment goes on without, said once. */
 export const warnings = (spec: ServiceSpec) =>
@@ -108,6 +103,4 @@ export const validate = (spec: ServiceSpec, only: ReadonlyArray<string>) =>
     for (const component of only) {
       if (!known.includes(component)) return yield* new ComponentNotFound({ service: spec.name, component, known })
     }
-    const features = spec.components.flatMap(neededLater)
-    if (features.length > 0) return yield* new NotCarriedOut({ service: spec.name, features })
   })

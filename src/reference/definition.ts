@@ -30,7 +30,8 @@ export const definition: Table<typeof ServiceSpec.Encoded> = {
         cmd: "Arguments of the program, each a text of its own. Absent: the image's.",
         entrypoint: "The program, instead of the image's.",
         env: "Environment variables: a table of names and texts, or an array of `K=V`.",
-        secrets: "Names of secrets. There are none yet: a definition that names any is refused.",
+        secrets:
+          "Names of secrets, each a file at `/run/secrets/<name>` in the container; `mcp secret set` gives them their values.",
         memory: "The most memory that it gets: a number with `k`, `m` or `g`, powers of 1024. Swap is not added to it.",
         cpus: "How many CPUs it may use; `1.5` is one and a half.",
         depends_on: "Components of the same service that are started, and healthy, before it.",

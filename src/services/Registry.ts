@@ -1,5 +1,6 @@
 import { Context, type Effect, type Option, type Queue, type Scope } from "effect"
 import type { Watched } from "../domain/Alerting.ts"
+import type { SecretPlace, SecretVersions } from "../domain/Secret.ts"
 import type { ServiceSpec, UpdateOrder } from "../domain/Spec.ts"
 import type {
   Action,
@@ -36,6 +37,8 @@ export interface ComponentRow {
   readonly observedAt: number
   /** The restart policy of podman's own that an adopted container keeps; absent: podman leaves it as it ended. */
   readonly podmanRestart?: string | undefined
+  /** Those that its container was made with. */
+  readonly secrets: SecretVersions
 }
 
 /** Why a deployment went back, kept with it. */
@@ -89,6 +92,16 @@ export interface DeploymentStepRow {
   readonly previousContainerId?: string | undefined
   /** Whether the previous container ran, or was to run: only then it runs again when the deployment goes back. */
   readonly previousRan: boolean
+  /** Those of the revision. */
+  readonly secrets: SecretVersions
+}
+
+/** One version of a secret, as the agent keeps it. */
+export interface SecretRow extends SecretPlace {
+  /** Absent: it was removed, and only its number is known. */
+  readonly ciphertext?: string | undefined
+  readonly actor: string
+  readonly createdAt: number
 }
 
 /** A host port that the agent has given to a route. Without a container: to one that is about to be made. */
@@ -275,5 +288,17 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly forgetPulledImage: (imageId: string) => Write
     /** Ids of the images of each service's components and of its newest `revisions` revisions. */
     readonly imagesInUse: (revisions: number) => Read<ReadonlyArray<string>>
+    /** All kept versions of a service's secrets, by name, newest first; of all services when none is named. */
+    readonly secrets: (service?: string) => Read<ReadonlyArray<SecretRow>>
+    /** Whether the agent keeps any value. */
+    readonly keepsSecrets: Read<boolean>
+    /** Answers false when the secret has this version, or a newer one, already: a number never means two values. */
+    readonly putSecret: (
+      row: Omit<SecretRow, "createdAt" | "ciphertext"> & { readonly ciphertext: string }
+    ) => Effect.Effect<boolean, RegistryUnavailable>
+    /** Its values are gone for good; its last number stays known. */
+    readonly removeSecret: (service: string, secret: string) => Write
+    /** Drops the versions that are neither the newest, nor a component's, nor of a deployment under way or one of the newest `revisions`. */
+    readonly pruneSecrets: (service: string, revisions: number) => Write
   }
 >() {}

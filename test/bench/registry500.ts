@@ -43,7 +43,8 @@ const filled = (count: number) =>
             deployment: "d",
             generation: 1,
             imageId: image,
-            allocated: new Map()
+            allocated: new Map(),
+            secretFile: (secret) => secret
           })
         )
         yield* runtime.start(id)
@@ -56,7 +57,8 @@ const filled = (count: number) =>
           containerId: id,
           imageId: (yield* runtime.inspect(id)).imageId,
           image,
-          observed: "running"
+          observed: "running",
+          secrets: {}
         })
       }
     }

@@ -18,7 +18,8 @@ const row = {
   specHash: specHash(before.components[0]),
   imageId: "i1",
   image,
-  desired: "running"
+  desired: "running",
+  secrets: {}
 } as const
 const running: PlanInput = {
   spec: before,
@@ -26,6 +27,7 @@ const running: PlanInput = {
   rows: [row],
   observed: new Map([["web", { state: "running", imageId: "i1" }]]),
   images: new Map([["web", "i1"]]),
+  secrets: new Map(),
   force: false,
   only: []
 }
@@ -43,6 +45,18 @@ describe("what a deploy would do with a component", () => {
       "replace: the image changed under its name"
     ],
     ["an image that is not here is no change", { images: new Map([["web", undefined]]) }, "unchanged: "],
+    ...(
+      [
+        ["a secret that was set anew", { db: 1, key: 1 }, { db: 2, key: 1 }, "replace: secret db changed"],
+        ["secrets that were not known", {}, { db: 1, key: 1 }, "replace: secrets db, key changed"],
+        ["one that is not set is no change", { db: 1 }, { db: 1 }, "unchanged: "],
+        ["what the definition does not name is no change", { db: 1, old: 1 }, { db: 1, old: 2 }, "unchanged: "]
+      ] as const
+    ).map(([name, has, wanted, action]): [string, Partial<PlanInput>, string] => {
+      const spec = service({ secrets: ["db", "key"] })
+      const rows = [{ ...row, specHash: specHash(spec.components[0]), secrets: has }]
+      return [name, { spec, stored: spec, rows, secrets: new Map([["web", wanted]]) }, action]
+    }),
     ["forced", { force: true }, "replace: forced"],
     ["stopped", { observed: new Map([["web", { state: "exited", imageId: "i1" }]]) }, "start: it is exited"],
     [

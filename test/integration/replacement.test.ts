@@ -15,6 +15,8 @@ import { deploy } from "../../src/programs/deploy.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
 import { Monitor } from "../../src/services/Monitor.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
+import { SecretFiles } from "../../src/services/SecretFiles.ts"
+import { SecretKey } from "../../src/services/SecretKey.ts"
 import { asked, specOf } from "../programs/support.ts"
 import { temporaryFolder } from "../support/folder.ts"
 import * as Podman from "../support/podman.ts"
@@ -33,6 +35,8 @@ const node = Layer.unwrapScoped(
       OsResources.layer,
       DevKmsgKernelLog.layer,
       ContainerHealth.Default,
+      Layer.mock(SecretFiles, { file: (_, secret) => secret, generations: () => Effect.succeed([]) }),
+      Layer.mock(SecretKey, {}),
       Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
       Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
       ServiceLocks.Default,

@@ -26,7 +26,8 @@ const web = {
   containerId: "c1",
   imageId: "i1",
   image: "docker.io/library/nginx:1.27",
-  observed: "running"
+  observed: "running",
+  secrets: { db: 2 }
 } as const
 
 const folder = Effect.acquireRelease(
@@ -155,7 +156,8 @@ describe("the registry on SQLite", () => {
             updateOrder: "stop-first",
             generation: 2,
             previousContainerId: "c0",
-            previousRan: true
+            previousRan: true,
+            secrets: { db: 3, key: 1 }
           } as const
           yield* registry.beginDeployment(begun, [step])
           yield* registry.setNewContainer("01A", "web", "c1")

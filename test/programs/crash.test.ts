@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Option } from "effect"
+import { Effect, Exit, Option, Redacted } from "effect"
 import { Labels } from "../../src/domain/Names.ts"
 import type { ServiceSpec } from "../../src/domain/Spec.ts"
 import { canonicalService } from "../../src/domain/SpecHash.ts"
@@ -13,9 +13,12 @@ import { start, stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { purge } from "../../src/programs/purge.ts"
 import { rollback } from "../../src/programs/rollback.ts"
 import { ServiceLocks } from "../../src/programs/ServiceLocks.ts"
+import { sameValue, setSecret } from "../../src/programs/secrets.ts"
 import { sync } from "../../src/programs/sync.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { SecretFiles } from "../../src/services/SecretFiles.ts"
+import { SecretKey } from "../../src/services/SecretKey.ts"
 import { violations } from "../support/invariants.ts"
 import { Fuse, fused, wasKilled } from "./crashing.ts"
 import { leftBehind } from "./foreign.ts"
@@ -77,11 +80,53 @@ const newAgent = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(eff
 
 type Needed = Effect.Effect.Context<ReturnType<typeof deploy>>
 
+const set = (text: string) =>
+  setSecret({ service: "shop", secret: "db", value: Redacted.make<Uint8Array>(Buffer.from(text)), actor: "ada" })
+/** One container is handed over, the other stops first; both read a secret. */
+const reading = specOf({
+  name: "shop",
+  components: [
+    {
+      ...{ name: "web", image: "localhost/web:1", secrets: ["db"] },
+      routes: [{ port: 443, target: 80, hostname: "shop.example" }]
+    },
+    { name: "db", image: "localhost/db:1", volumes: ["/srv/shop/db:/db"], secrets: ["db"] }
+  ]
+})
+
+/** Each container has the files of its row's versions, and there are no others. */
+const wrongFiles = Effect.gen(function* () {
+  const registry = yield* Registry
+  const files = yield* SecretFiles
+  const key = yield* SecretKey
+  const kept = yield* registry.secrets("shop")
+  const found: Array<string> = []
+  const rows = (yield* registry.components("shop")).filter(({ secrets }) => Object.keys(secrets).length > 0)
+  for (const of of rows) {
+    for (const [secret, version] of Object.entries(of.secrets)) {
+      const row = kept.find((each) => each.secret === secret && each.version === version)
+      const value = row?.ciphertext === undefined ? undefined : yield* key.unseal(row, row.ciphertext)
+      const file = Option.getOrUndefined(yield* files.read(of, secret))
+      if (value === undefined || file === undefined || !sameValue(value, file)) {
+        found.push(`${of.component} has not version ${version} of ${secret}`)
+      }
+    }
+  }
+  for (const { component, generation } of yield* files.generations("shop")) {
+    if (!rows.some((row) => row.component === component && row.generation === generation)) {
+      found.push(`files of ${component}, generation ${generation}, are left over`)
+    }
+  }
+  return found
+})
+
 interface Kind {
   readonly name: string
   readonly before: ReadonlyArray<ServiceSpec>
   /** The service that a lost registry left behind. It is no deployment: said again it is done. */
   readonly lost?: ServiceSpec
+  /** What is done before all. */
+  readonly first?: Effect.Effect<unknown, unknown, Needed>
   readonly act: Effect.Effect<unknown, unknown, Needed>
   /** What the service may be afterwards; undefined: gone. */
   readonly may: ReadonlyArray<ServiceSpec | undefined>
@@ -120,6 +165,20 @@ const kinds: ReadonlyArray<Kind> = [
     act: syncing(one("start-first", "2")),
     may: [one("start-first", "1"), one("start-first", "2")]
   },
+  {
+    name: "a secret that is set anew, and a deploy that brings it",
+    first: set("a"),
+    before: [reading],
+    act: Effect.zipRight(set("b"), deploy(asked(reading), quiet)),
+    may: [reading]
+  },
+  {
+    name: "an undeploy of what has secrets",
+    first: set("a"),
+    before: [reading],
+    act: undeploy("shop"),
+    may: [undefined, reading]
+  },
   { name: "undeploy", before: [mixed("1")], act: undeploy("shop"), may: [undefined, mixed("1")] },
   {
     name: "adopt",
@@ -136,6 +195,7 @@ const round = (kind: Kind, call: number, after: boolean) =>
     yield* images
     const control = yield* FakeRuntimeControl
     const fuse = yield* Fuse
+    if (kind.first) yield* newAgent(kind.first)
     for (const spec of kind.before) yield* newAgent(deployed(spec))
     if (kind.lost) yield* leftBehind(kind.lost)
     if (kind.lost) yield* (yield* ContainerRuntime).rename("shop-db", "shop-db.prev")
@@ -159,6 +219,7 @@ const round = (kind: Kind, call: number, after: boolean) =>
       assert.deepStrictEqual(yield* startedAt, untouched, at)
     }
     assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    assert.deepStrictEqual(yield* wrongFiles, [], at)
     const stored = Option.getOrUndefined(yield* (yield* Registry).service("shop"))?.spec
     const text = (spec: ServiceSpec | undefined) => (spec === undefined ? "gone" : canonicalService(spec))
     assert.include(kind.may.map(text), text(stored), at)
@@ -193,6 +254,8 @@ interface Again {
   /** What happens outside of MCP, or is done first. */
   readonly meanwhile: Effect.Effect<unknown, unknown, Needed | FakeRuntimeControl>
   readonly act: Effect.Effect<unknown, unknown, Needed>
+  /** What has come of it. */
+  readonly outcome?: Effect.Effect<void, unknown, Needed>
   /** The calls that there are at least. */
   readonly calls: number
   /** The components that run in the end, and whether the service is still known. */
@@ -213,7 +276,17 @@ const withoutDb = (version: string) => {
   return { ...mixed(version), components: [web, ...(cache ? [cache] : [])] as const }
 }
 
+const isB = Effect.gen(function* () {
+  const [newest] = yield* (yield* Registry).secrets("shop")
+  assert.strictEqual(newest?.version, 2)
+  assert.isFalse((yield* set("b")).changed)
+})
+
 const saidAgain: ReadonlyArray<Again> = [
+  {
+    ...{ name: "a secret set", before: [mixed("1")], calls: 4, known: true, running: ["cache", "db", "web"] },
+    ...{ meanwhile: set("a"), act: set("b"), outcome: isB }
+  },
   {
     ...{ name: "a start of what was removed by hand", before: [one("stop-first", "1")], calls: 5, known: true },
     ...{ meanwhile: removedByHand("shop-web"), act: start({ ...ofShop, component: "web" }), running: ["web"] }
@@ -265,6 +338,7 @@ const againRound = (kind: Again, call: number, after: boolean) =>
     )
     assert.isTrue(Exit.isSuccess(yield* through(newAgent(kind.act))), at)
     assert.deepStrictEqual(yield* violations("shop", yield* control.networks), [], at)
+    if (kind.outcome) yield* newAgent(kind.outcome)
     const containers = yield* control.containers
     const running = containers.filter(({ state }) => state === "running").map((c) => c.labels[Labels.component])
     assert.deepStrictEqual(running.sort(), [...kind.running], at)

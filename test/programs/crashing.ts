@@ -2,6 +2,7 @@ import { Cause, Context, Effect, Exit, Layer, Ref, type Stream } from "effect"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Proxy } from "../../src/services/Proxy.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { SecretFiles } from "../../src/services/SecretFiles.ts"
 
 /** The agent is gone, at this call; whatever it still tries fails the same way. */
 class Killed extends Error {}
@@ -52,8 +53,8 @@ const wrap = <S extends object>(service: S, fuse: Ref.Ref<Set | undefined>): S =
     })
   ) as S
 
-/** The same node, whose agent can be killed between any two calls to the runtime, the registry and the proxy. */
-export const fused = <E, R>(node: Layer.Layer<ContainerRuntime | Registry | Proxy | R, E>) => {
+/** The same node, whose agent can be killed between any two calls to the runtime, the registry, the proxy and the files of secrets. */
+export const fused = <E, R>(node: Layer.Layer<ContainerRuntime | Registry | Proxy | SecretFiles | R, E>) => {
   const fuse = Ref.unsafeMake<Set | undefined>(undefined)
   const wrapped = Layer.effectContext(
     Effect.gen(function* () {
@@ -63,6 +64,7 @@ export const fused = <E, R>(node: Layer.Layer<ContainerRuntime | Registry | Prox
       return Context.make(ContainerRuntime, wrap(runtime, fuse)).pipe(
         Context.add(Registry, wrap(registry, fuse)),
         Context.add(Proxy, wrap(proxy, fuse)),
+        Context.add(SecretFiles, wrap(yield* SecretFiles, fuse)),
         Context.add(Fuse, {
           set: (left, after) => Ref.set(fuse, { left, after, blown: false }),
           off: Ref.set(fuse, undefined)

@@ -244,7 +244,7 @@ describe("a deploy", () => {
     }).pipe(Effect.provide(node()))
   )
 
-  it.effect("says plainly what it does not carry out yet, and changes nothing", () =>
+  it.effect("is refused while a secret that it names is not set", () =>
     Effect.gen(function* () {
       yield* images
       const spec = specOf({
@@ -252,7 +252,7 @@ describe("a deploy", () => {
         components: [{ name: "web", image: "localhost/web:1", secrets: ["db"] }]
       })
       const error = yield* Effect.flip(deployed(spec))
-      assert.strictEqual(error.message, "not carried out yet by this version: secrets of component web")
+      assert.strictEqual(error.message, "secret db of shop is not set, and web needs it")
     }).pipe(Effect.provide(node()))
   )
 

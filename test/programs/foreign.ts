@@ -6,6 +6,7 @@ import { ownNetworkLabels } from "../../src/programs/containers.ts"
 import { newContainer } from "../../src/programs/newContainer.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Proxy } from "../../src/services/Proxy.ts"
+import { SecretFiles } from "../../src/services/SecretFiles.ts"
 
 export const oldRegistry = "01OLDREGISTRY0000000000000"
 
@@ -21,8 +22,11 @@ export const leftBehind = (spec: ServiceSpec) =>
       const allocated = new Map(routesToAllocate(component).map((route) => [routeKey(route), ++port]))
       const by = { node: "rift", registry: oldRegistry, deployment: "01OLDDEPLOYMENT00000000000" }
       const image = component.image
+      const files = yield* SecretFiles
+      const of = { service: spec.name, component: component.name, generation: 3 }
+      const secretFile = (secret: string) => files.file(of, secret)
       const id = yield* runtime.create(
-        newContainer(spec, component, { ...by, generation: 3, imageId: image, allocated })
+        newContainer(spec, component, { ...by, generation: 3, imageId: image, allocated, secretFile })
       )
       yield* runtime.start(id)
       yield* proxy.change({

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, type Fiber, Layer, Schema, TestClock } from "effect"
+import { Effect, Either, type Fiber, Layer, Option, Redacted, Schema, TestClock } from "effect"
+import { keyBytes, nonceBytes, seal, unseal } from "../../src/domain/Secret.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
 import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
@@ -19,6 +21,8 @@ import { KernelLog } from "../../src/services/KernelLog.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
 import { NodeResources } from "../../src/services/NodeResources.ts"
 import { type ProbeResult, Prober } from "../../src/services/Prober.ts"
+import { type Generation, SecretFiles } from "../../src/services/SecretFiles.ts"
+import { SecretKey, SecretUnreadable } from "../../src/services/SecretKey.ts"
 import { ServiceFolders } from "../../src/services/ServiceFolders.ts"
 
 /** How the node is watched, and where its alerts go. */
@@ -35,11 +39,53 @@ const quietMonitor: MonitorSettings = {
   heal: false
 }
 
+/** As the agent's, with a key that is always there. */
+const fakeSecretKey = Layer.succeed(SecretKey, {
+  seal: (place, value) => Effect.sync(() => seal(testKey, place, Redacted.value(value), randomBytes(nonceBytes))),
+  unseal: (place, ciphertext) =>
+    Either.match(unseal(testKey, place, ciphertext), {
+      onLeft: () => Effect.fail(new SecretUnreadable(place)),
+      onRight: (value) => Effect.succeed(Redacted.make(value))
+    })
+})
+const testKey = new Uint8Array(keyBytes).fill(7)
+
+/** Files of secrets by their path below the root. */
+export type SecretsInMemory = Map<string, Uint8Array>
+
+const memorySecretFiles = (files: SecretsInMemory) => {
+  const folder = ({ component, generation, service }: Generation) => `${service}/${component}/${generation}/`
+  const remove = (of: Generation) => {
+    for (const path of [...files.keys()]) if (path.startsWith(folder(of))) files.delete(path)
+  }
+  return Layer.succeed(SecretFiles, {
+    check: Effect.void,
+    file: (of, secret) => `/run/mcp/secrets/${folder(of)}${secret}`,
+    write: (of, values, alone) =>
+      Effect.sync(() => {
+        if (alone) remove(of)
+        for (const [secret, value] of values) files.set(folder(of) + secret, Redacted.value(value))
+      }),
+    read: (of, secret) =>
+      Effect.sync(() => Option.map(Option.fromNullable(files.get(folder(of) + secret)), Redacted.make)),
+    generations: (of) =>
+      Effect.sync(() => {
+        const parts = [...files.keys()].map((path) => path.split("/")).filter(([service]) => service === of)
+        return parts.map(([service = "", component = "", generation]) => ({
+          ...{ service, component },
+          generation: Number(generation)
+        }))
+      }),
+    remove: (of) => Effect.sync(() => remove(of))
+  })
+}
+
 /** A real registry in a folder of its own, and everything else in memory, on the test's clock. */
 export const node = (
   probe: () => ProbeResult = () => ({ healthy: true, detail: "HTTP 200" }),
   freeBytes: () => number = () => 2 ** 39,
-  { alerts = [], ...settings }: Watching = {}
+  { alerts = [], ...settings }: Watching = {},
+  files: SecretsInMemory = new Map()
 ) => {
   const monitor = { ...quietMonitor, ...settings }
   const registry = Layer.unwrapScoped(
@@ -54,6 +100,8 @@ export const node = (
   const parts = Layer.mergeAll(
     registry,
     FakeRuntime.layer,
+    fakeSecretKey,
+    memorySecretFiles(files),
     ServiceLocks.Default,
     ContainerHealth.Default,
     Layer.succeed(NodeInfo, {

@@ -99,6 +99,10 @@ const network = (name: string, bridge: string, subnet: string, gateway: string) 
     ipam_options: { driver: "host-local" }
   })
 
+/** A later mount of the agent's, outside of the instance's namespace, would not be seen in it. */
+const secretsMounted =
+  "mkdir -p /run/mcp/secrets && { stat -f -c %T /run/mcp/secrets | grep -q tmpfs || mount -t tmpfs -o mode=0700 mcp-secrets /run/mcp/secrets; }"
+
 /**
  * Instances share the network of the machine, and for root `/run/containers/networks` as well, whatever podman's flags
  * are: there the addresses given out and the DNS names are kept by network name. So each instance has
@@ -135,6 +139,7 @@ const isolate = (dir: string, slot: number) => {
   // A namespace can be kept in a file only below a mount that does not propagate.
   execFileSync("mount", ["--bind", join(dir, "ns"), join(dir, "ns")])
   execFileSync("mount", ["--make-private", join(dir, "ns")])
+  execFileSync("flock", ["/run/lock/mcp-test-secrets", "sh", "-c", secretsMounted])
   const inside =
     'mkdir -p /run/containers /run/netns && mount --bind "$0" /run/containers && mount -t tmpfs none /run/netns'
   execFileSync("unshare", [`--mount=${join(dir, "ns/mnt")}`, "sh", "-c", inside, join(dir, "run")])

@@ -4,7 +4,7 @@ import type { DeploymentState } from "../../domain/State.ts"
 import type { DeploymentFailure, Registry } from "../../services/Registry.ts"
 import { noting } from "./events.ts"
 import { all, firstRow, read, write } from "./queries.ts"
-import { DeploymentRow, encodeFailure, encodeSpec, StepRow } from "./rows.ts"
+import { DeploymentRow, encodeFailure, encodeSpec, encodeVersions, StepRow } from "./rows.ts"
 import { putComponent, putService } from "./services.ts"
 
 type Shape = Registry["Type"]
@@ -45,10 +45,11 @@ export const begin = (sql: SqlClient.SqlClient, ...[row, steps]: Parameters<Shap
     )
     for (const step of steps) {
       yield* sql`INSERT INTO deployment_steps (deployment, component, action, update_order, generation,
-          from_image, image_id, image_digest, previous_container_id, previous_ran)
+          from_image, image_id, image_digest, previous_container_id, previous_ran, secrets)
         VALUES (${row.id}, ${step.component}, ${step.action}, ${step.updateOrder}, ${step.generation},
           ${step.fromImage ?? null}, ${step.imageId ?? null}, ${step.imageDigest ?? null},
-          ${step.previousContainerId ?? null}, ${step.previousRan ? 1 : 0})`
+          ${step.previousContainerId ?? null}, ${step.previousRan ? 1 : 0},
+          ${encodeVersions(step.secrets)})`
     }
   })
 

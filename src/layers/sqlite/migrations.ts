@@ -156,6 +156,23 @@ const eventReasons = Effect.gen(function* () {
   yield* sql`ALTER TABLE events ADD COLUMN reason TEXT NOT NULL DEFAULT ''`
 })
 
+/** Ciphertexts alone; a version without one was removed, and keeps its number from being given again. */
+const secrets = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE secrets (
+      service TEXT NOT NULL,
+      secret TEXT NOT NULL,
+      version BIGINT NOT NULL,
+      ciphertext TEXT,
+      actor TEXT NOT NULL,
+      created_at BIGINT NOT NULL,
+      PRIMARY KEY (service, secret, version)
+    )`
+  yield* sql`ALTER TABLE components ADD COLUMN secrets TEXT NOT NULL DEFAULT '{}'`
+  yield* sql`ALTER TABLE deployment_steps ADD COLUMN secrets TEXT NOT NULL DEFAULT '{}'`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
@@ -164,7 +181,8 @@ export const migrations = {
   "0004_monitor": monitor,
   "0005_adoption": adoption,
   "0006_resting_containers": restingContainers,
-  "0007_event_reasons": eventReasons
+  "0007_event_reasons": eventReasons,
+  "0008_secrets": secrets
 }
 
 /** The newest schema that this program knows. */

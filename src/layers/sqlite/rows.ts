@@ -1,4 +1,5 @@
 import { ParseResult, Schema } from "effect"
+import { SecretVersions } from "../../domain/Secret.ts"
 import { ServiceSpec, UpdateOrder } from "../../domain/Spec.ts"
 import { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../../domain/State.ts"
 
@@ -47,6 +48,9 @@ const Failure = Schema.parseJson(
 )
 export const encodeFailure = Schema.encodeSync(Failure)
 
+const versions = Schema.parseJson(SecretVersions)
+export const encodeVersions = Schema.encodeSync(versions)
+
 export const ServiceRow = Schema.Struct({
   service: Schema.String,
   spec,
@@ -67,7 +71,8 @@ export const ComponentRow = Schema.Struct({
   image: Schema.String,
   observed: ObservedState,
   observedAt: column(Schema.Number, "observed_at"),
-  podmanRestart: nullable(Schema.String, "podman_restart")
+  podmanRestart: nullable(Schema.String, "podman_restart"),
+  secrets: versions
 })
 
 export const DeploymentRow = Schema.Struct({
@@ -98,7 +103,8 @@ export const StepRow = Schema.Struct({
   imageDigest: nullable(Schema.String, "image_digest"),
   newContainerId: nullable(Schema.String, "new_container_id"),
   previousContainerId: nullable(Schema.String, "previous_container_id"),
-  previousRan: column(flag, "previous_ran")
+  previousRan: column(flag, "previous_ran"),
+  secrets: versions
 })
 
 export const PortRow = Schema.Struct({
@@ -120,4 +126,13 @@ export const RestartRow = Schema.Struct({
   endedAt: column(Schema.Number, "ended_at"),
   nextAt: nullable(Schema.Number, "next_at"),
   rests: flag
+})
+
+export const SecretRow = Schema.Struct({
+  service: Schema.String,
+  secret: Schema.String,
+  version: Schema.Number,
+  ciphertext: nullable(Schema.String, "ciphertext"),
+  actor: Schema.String,
+  createdAt: column(Schema.Number, "created_at")
 })

@@ -4,7 +4,7 @@ import type { ObservedState } from "../../domain/State.ts"
 import type { Registry } from "../../services/Registry.ts"
 import { noting } from "./events.ts"
 import { all, firstRow, read, write } from "./queries.ts"
-import { ComponentRow, encodeSpec, ServiceRow } from "./rows.ts"
+import { ComponentRow, encodeSpec, encodeVersions, ServiceRow } from "./rows.ts"
 
 type Shape = Registry["Type"]
 
@@ -39,14 +39,14 @@ export const putComponent = (sql: SqlClient.SqlClient, row: Parameters<Shape["pu
     const now = yield* Clock.currentTimeMillis
     yield* observing(sql, row.service, row.component, row.observed)
     yield* sql`INSERT INTO components (service, component, desired, spec_hash, generation, container_id, image_id, image,
-          observed, observed_at, podman_restart)
+          observed, observed_at, podman_restart, secrets)
         VALUES (${row.service}, ${row.component}, ${row.desired}, ${row.specHash}, ${row.generation},
           ${row.containerId ?? null}, ${row.imageId ?? null}, ${row.image}, ${row.observed}, ${now},
-          ${row.podmanRestart ?? null})
+          ${row.podmanRestart ?? null}, ${encodeVersions(row.secrets)})
         ON CONFLICT (service, component) DO UPDATE SET desired = excluded.desired, spec_hash = excluded.spec_hash,
           generation = excluded.generation, container_id = excluded.container_id, image_id = excluded.image_id,
           image = excluded.image, observed = excluded.observed, observed_at = excluded.observed_at,
-          podman_restart = excluded.podman_restart`
+          podman_restart = excluded.podman_restart, secrets = excluded.secrets`
   })
 
 const setObserved = (sql: SqlClient.SqlClient, seen: Parameters<Shape["observe"]>[0][number]) =>
