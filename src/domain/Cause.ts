@@ -2,6 +2,7 @@ import { causeOfEnd } from "./EndCause.ts"
 import { causeOf, nextStep, wordsOf } from "./FailureCause.ts"
 import type { Findings } from "./Findings.ts"
 import { lasting } from "./lasting.ts"
+import { containerName } from "./Names.ts"
 import { probeReason } from "./Probed.ts"
 import { backoff } from "./Restart.ts"
 
@@ -109,6 +110,17 @@ const missing = (f: Findings): Cause =>
         nextStep: `mcp start ${f.target}`
       }
 
+const renamed = (f: Findings): Cause | undefined => {
+  const due = containerName(f.service, f.component)
+  if (f.container === undefined || f.containerName === due) return undefined
+  return {
+    cause: "renamed_by_hand",
+    well: false,
+    summary: `it runs, and its container is called ${f.containerName} instead of ${due}: no act of MCP renamed it`,
+    nextStep: `on the node: podman rename ${f.containerName} ${due}`
+  }
+}
+
 const unhealthy = (f: Findings, probe: NonNullable<Findings["probe"]>): Cause => {
   const since = probe.failing === undefined ? "" : ` for ${lasting(f.now - probe.failing)}`
   const cause = probeReason(probe.detail)
@@ -177,7 +189,7 @@ const shouldRun = (f: Findings): Cause => {
   if (f.end !== undefined && f.restarts > 0 && f.now - (container?.startedAt ?? 0) < backoff.steadyMs) {
     return causeOfEnd(f)
   }
-  return cameToNothing(f) ?? running(f)
+  return renamed(f) ?? cameToNothing(f) ?? running(f)
 }
 
 /** From what is known of a component to why it is so; the one place for that rule. */

@@ -44,6 +44,13 @@ type Case = readonly [name: string, findings: Findings, cause: string, summary: 
 const cases: ReadonlyArray<Case> = [
   ["all is well", well, "running", /^it has run for 1h$/, /^$/],
   [
+    "a container that somebody renamed, also after a deployment that came to nothing",
+    { ...well, containerName: "mine", attempt: failed("rolled_back", "EXITED_1", "it ended") },
+    "renamed_by_hand",
+    /its container is called mine instead of shop-web/,
+    /podman rename mine shop-web$/
+  ],
+  [
     "a healthy one that was started again once, a while ago",
     {
       ...well,
