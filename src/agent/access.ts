@@ -36,6 +36,10 @@ const rpcs: Record<Rpc, Access> = {
   // With values of the environment, which no reader sees elsewhere.
   exportSpec: { verb: "deploy", booting: true },
   logs: { verb: "read", booting: true },
+  pushFile: { verb: "files", booting: true },
+  pullFile: { verb: "files", booting: true },
+  listFiles: { verb: "files", booting: true },
+  removePath: { verb: "files", booting: true },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }
 }

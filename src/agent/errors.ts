@@ -38,7 +38,14 @@ const codes: Record<ProgramError["_tag"], Code> = {
   NameReserved: Code.INVALID_ARGUMENT,
   NothingToAdopt: Code.NOT_FOUND,
   NotAdoptable: Code.FAILED_PRECONDITION,
-  ServiceUnmanaged: Code.NOT_FOUND
+  ServiceUnmanaged: Code.NOT_FOUND,
+  PathOutsideRoot: Code.INVALID_ARGUMENT,
+  FileNotFound: Code.NOT_FOUND,
+  FileRefused: Code.FAILED_PRECONDITION,
+  FileChanged: Code.ABORTED,
+  TransferBroken: Code.DATA_LOSS,
+  FilesDiskFull: Code.RESOURCE_EXHAUSTED,
+  FileUnusable: Code.FAILED_PRECONDITION
 }
 
 const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {

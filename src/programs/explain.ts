@@ -1,3 +1,4 @@
+import type { FileError } from "../services/FileTransfer.ts"
 import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
@@ -9,6 +10,7 @@ export type ProgramError =
   | RuntimeError
   | RegistryUnavailable
   | FolderRefused
+  | FileError
   | ProxyUnavailable
   | ProxyRefused
   | P.SpecInvalid
@@ -165,6 +167,19 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     nextStep: "rename or remove on the node what stands in the way, or make that container anew, then adopt again"
   }),
   ServiceUnmanaged: (e) => ({ reason: "SERVICE_UNMANAGED", nextStep: `mcp adopt ${e.service}` }),
+  PathOutsideRoot: () => ({
+    reason: "PATH_OUTSIDE_ROOT",
+    nextStep: "name a path below the service's own folder; mcp files list shows what lies there"
+  }),
+  FileNotFound: () => ({ reason: "FILE_NOT_FOUND", nextStep: "mcp files list shows what lies there" }),
+  FileRefused: (e) => ({ reason: "FILE_REFUSED", nextStep: e.nextStep }),
+  FileChanged: () => ({
+    reason: "FILE_CHANGED",
+    nextStep: "try again when nobody writes to it, or stop the service first"
+  }),
+  TransferBroken: () => ({ reason: "TRANSFER_BROKEN", nextStep: "try again; --resume goes on with a large file" }),
+  FilesDiskFull: () => ({ reason: "DISK_FULL", nextStep: "free space on the node (df -h), then try again" }),
+  FileUnusable: () => ({ reason: "FILE_UNUSABLE", nextStep: "look at that path on the node: ls -ld" }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
     nextStep: nextAfter(e.reason)

@@ -12,6 +12,7 @@ import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
 import * as HostLocalFiles from "../../src/layers/HostLocalFiles.ts"
+import * as HostLocalTree from "../../src/layers/HostLocalTree.ts"
 import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
 import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
@@ -47,6 +48,8 @@ const unary = [
   "exportSpec",
   "getServiceStatus",
   "liveCheck",
+  "listFiles",
+  "removePath",
   "nodeStatus",
   "healthCheck"
 ] as const
@@ -269,7 +272,14 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       services: world.services ?? (() => services)
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(screen, stdio, X509Authority.layer, HostKeyFiles.layer, HostLocalFiles.layer(world.env ?? {}))
+        Layer.mergeAll(
+          screen,
+          stdio,
+          X509Authority.layer,
+          HostKeyFiles.layer,
+          HostLocalFiles.layer(world.env ?? {}),
+          HostLocalTree.layer
+        )
       ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit

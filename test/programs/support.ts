@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Fiber, Layer, Schema, TestClock } from "effect"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
+import * as ConfinedFiles from "../../src/layers/ConfinedFiles.ts"
 import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
@@ -79,6 +80,8 @@ export const node = (
       realPath: Effect.succeed
     }),
     FakeProxy.layer,
+    // No folder can be there.
+    ConfinedFiles.layer("/dev/null/srv"),
     Layer.succeed(NodeResources, {
       cpus: Effect.succeed(2),
       memory: Effect.succeed({ totalBytes: 2 ** 30, usedBytes: 2 ** 29 }),
