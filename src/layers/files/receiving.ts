@@ -10,8 +10,9 @@ export const receiving = <E, R>(
   open: () => { readonly receiver: Receiver; readonly close: () => void },
   parts: Stream.Stream<FileParts, E, R>
 ): Effect.Effect<Received, FileError | E, R> => {
+  // What has begun is waited for when the caller goes away: only then is it known what there is to close and clear.
   const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (cause) => fileError(path, cause) })
+    Effect.uninterruptible(Effect.tryPromise({ try: run, catch: (cause) => fileError(path, cause) }))
   return Effect.acquireUseRelease(
     Effect.try({ try: open, catch: (cause) => fileError(path, cause) }),
     ({ receiver }) =>
