@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import type { FileEntry, FileKind, FilePart, FileParts } from "../domain/FileParts.ts"
 import * as pb from "../gen/mcp/v1/mcp_pb.ts"
+import { encoded, field } from "./encoded.ts"
 
 /* Parts of a transfer as messages, for whichever side sends. */
 
@@ -76,10 +77,27 @@ const decodePart = ({ part }: pb.FilePart): FilePart | undefined => {
 
 const isLast = (part: FilePart): part is Extract<FilePart, { _tag: "Last" }> => part._tag === "Last"
 
-export const encodeParts = (parts: FileParts) => ({
+const encodeParts = (parts: FileParts) => ({
   parts: parts.flatMap((part) => (isLast(part) ? [] : [{ part: encodePart(part) }])),
   last: parts.some(isLast)
 })
+
+/** A large piece of a file comes alone, and is most of what there is to send. */
+const dataAlone = (parts: FileParts, partsField: number): Uint8Array | undefined => {
+  const [first] = parts
+  if (parts.length !== 1 || first?._tag !== "Data") return undefined
+  return Buffer.concat(field(partsField, ...field(pb.FilePartSchema.field.data.number, first.bytes)))
+}
+
+export const encodePush = (parts: FileParts): MessageInitShape<typeof pb.PushFileRequestSchema> => {
+  const alone = dataAlone(parts, pb.PushFileRequestSchema.field.parts.number)
+  return alone === undefined ? encodeParts(parts) : encoded(pb.PushFileRequestSchema, alone)
+}
+
+export const encodePull = (parts: FileParts): MessageInitShape<typeof pb.PullFileResponseSchema> => {
+  const alone = dataAlone(parts, pb.PullFileResponseSchema.field.parts.number)
+  return alone === undefined ? encodeParts(parts) : encoded(pb.PullFileResponseSchema, alone)
+}
 
 /** What a newer peer adds, and we do not know, is left out. */
 export const decodeParts = ({

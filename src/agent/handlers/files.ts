@@ -6,7 +6,7 @@ import type {
   PushStart,
   RemovePathRequest
 } from "../../gen/mcp/v1/mcp_pb.ts"
-import { decodeEntry, decodeParts, encodeListed, encodeParts } from "../../grpc/fileParts.ts"
+import { decodeEntry, decodeParts, encodeListed, encodePull } from "../../grpc/fileParts.ts"
 import { Code, RpcError } from "../../grpc/status.ts"
 import * as files from "../../programs/files.ts"
 import { authorize } from "../CallerContext.ts"
@@ -65,7 +65,7 @@ export const pullFile = (request: PullFileRequest) =>
         request.held === 0n ? undefined : { bytes: Number(request.held), sha256: request.heldSha256 }
       )
     )
-  ).pipe(Stream.map(encodeParts))
+  ).pipe(Stream.map(encodePull))
 
 export const listFiles = (request: ListFilesRequest) =>
   Effect.gen(function* () {

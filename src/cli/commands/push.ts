@@ -1,6 +1,6 @@
 import { Args, Command } from "@effect/cli"
 import { Clock, Effect, Option, Stream } from "effect"
-import { encodeFileEntry, encodeParts } from "../../grpc/fileParts.ts"
+import { encodeFileEntry, encodePush } from "../../grpc/fileParts.ts"
 import { type AgentClient, Agents } from "../../services/Agents.ts"
 import { UsageError } from "../../services/CliError.ts"
 import { FileNotFound } from "../../services/FileTransfer.ts"
@@ -76,7 +76,7 @@ export const push = Command.make(
         }
       }
       const parts = through(files.read(local, isFolder, held))
-      const sent = Stream.concat(Stream.succeed(first), Stream.map(parts, encodeParts))
+      const sent = Stream.concat(Stream.succeed(first), Stream.map(parts, encodePush))
       const done = yield* client.pushFile(sent, callOptions)
       return { done, seen, took: (yield* Clock.currentTimeMillis) - seen.start }
     })

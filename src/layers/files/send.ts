@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import type { FileEntry, FileKind, FilePart, FileParts, Held } from "../../domain/FileParts.ts"
 import { PARTIAL_FOLDER, shown, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
-import { CHUNK_BYTES, hashed, readAt } from "./bytes.ts"
+import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
 import type { Folder } from "./Folder.ts"
 import { fileError, isAFolder, linkedElsewhere, special } from "./failure.ts"
 
@@ -201,10 +201,15 @@ export async function* send(
   let bytes = 0
   for await (const part of parts(parent, name, options)) {
     const size = part._tag === "Data" ? part.bytes.length : 0
-    if (bytes + size > CHUNK_BYTES || batch.length >= MOST_PARTS) {
+    const alone = size > SMALL_BYTES
+    if (batch.length > 0 && (alone || bytes + size > CHUNK_BYTES || batch.length >= MOST_PARTS)) {
       yield batch
       batch = []
       bytes = 0
+    }
+    if (alone) {
+      yield [part]
+      continue
     }
     batch.push(part)
     bytes += size
