@@ -75,7 +75,6 @@ export interface PushOptions {
   readonly tree: boolean
   /** Of all files; else as the source has it, and as it was for a file that is replaced. */
   readonly mode: number | undefined
-  readonly resume: boolean
 }
 
 export interface ListedFile extends FileEntry {

@@ -13,7 +13,7 @@ import { fileParts, folderPart, operations, sha256 } from "./hostile.ts"
 
 const MIB = 1024 * 1024
 const NOTHING = new Uint8Array()
-const one = { tree: false, mode: undefined, resume: false }
+const one = { tree: false, mode: undefined }
 
 const world = (filesRoot = temporaryFolder()) => {
   const root = join(filesRoot, "shop")
@@ -97,7 +97,7 @@ describe("a push", () => {
       assert.strictEqual(broken._tag, "TransferBroken")
       assert.isFalse(fs.existsSync(join(root, "f")))
       yield* Effect.flip(files.run((f) => f.push("shop", at, one, batches(parts.slice(0, 3)))))
-      yield* files.run((f) => f.push("shop", at, { ...one, resume: true }, batches(pieces(bytes, MIB, 2 * MIB))))
+      yield* files.run((f) => f.push("shop", at, one, batches(pieces(bytes, MIB, 2 * MIB))))
       assert.isTrue(fs.readFileSync(join(root, "f")).equals(bytes))
       assert.deepStrictEqual(fs.readdirSync(root), ["f"])
     })

@@ -74,7 +74,7 @@ export const last: FileParts = [{ _tag: "Last" }]
 export const operations = (filesRoot: string) => {
   const run = <A, E>(use: (files: FileTransfer["Type"]) => Effect.Effect<A, E>) =>
     Effect.flatMap(FileTransfer, use).pipe(Effect.provide(ConfinedFiles.layer(filesRoot)))
-  const tree = { tree: true, mode: undefined, resume: false }
+  const tree = { tree: true, mode: undefined }
   const pulled = (path: Uint8Array, all: boolean) =>
     run((files) =>
       files.pull("shop", path, all, undefined).pipe(

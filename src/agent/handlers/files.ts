@@ -19,7 +19,7 @@ const malformed = (reason: string, detail: string) =>
     nextStep: "mcp push LOCAL <service> sends what is needed"
   })
 
-const optionsOf = ({ mode, resume, tree }: PushStart) => ({ tree, mode, resume })
+const optionsOf = ({ mode, tree }: PushStart) => ({ tree, mode })
 
 export const pushFile = (requests: Stream.Stream<PushFileRequest, RpcError>) =>
   Effect.scoped(

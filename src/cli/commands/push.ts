@@ -71,7 +71,6 @@ export const push = Command.make(
         start: {
           ...start(service, place),
           tree: isFolder,
-          resume,
           ...(permissions === undefined ? {} : { mode: permissions })
         }
       }
