@@ -118,10 +118,10 @@ export const commands: ReadonlyArray<{
   {
     title: "Files",
     entries: [
-      ["push <local> <service>", "files to a service's own folder"],
-      ["pull <service> <path>", "files from a service's own folder"],
-      ["files list <service>", "what lies in it"],
-      ["files rm <service> <path>", "remove a file, or a folder with -r"]
+      ["push LOCAL <service> [PATH]", "files to a service's own folder"],
+      ["pull <service> PATH [LOCAL]", "files from a service's own folder"],
+      ["files list <service> [PATH]", "what lies in it"],
+      ["files rm <service> PATH", "remove a file, or a folder with -r"]
     ]
   },
   {
