@@ -131,6 +131,9 @@ describe("paths meant to lead out of a service's own folder", () => {
       () => files.remove(path(), false),
       () => files.remove(path(), true)
     ]
+    const open = () => fs.readdirSync("/proc/self/fd").length
+    await Effect.runPromise(Effect.ignore(files.pullTree(Buffer.from("."))))
+    const openBefore = open()
     const CASES = 12_000
     for (let i = 0; i < CASES; i += 1) {
       const result: Either.Either<string, FileError> = await Effect.runPromise(Effect.either(pick(kinds)()))
@@ -142,6 +145,7 @@ describe("paths meant to lead out of a service's own folder", () => {
         assert.strictEqual(fingerprint(outside), before, `within ${i} cases`)
       }
     }
+    assert.isAtMost(open(), openBefore + 2, "nothing is left open")
     socket.close()
     // Neither is refused out of hand: some get in, and most that do not are told why.
     assert.isAbove(counts.get("done") ?? 0, 200)

@@ -222,6 +222,36 @@ describe("a pull", () => {
     })
   )
 
+  it.effect("whose reader goes away leaves nothing open", () =>
+    Effect.gen(function* () {
+      const { filesRoot, root } = world()
+      fs.mkdirSync(join(root, "a/b"), { recursive: true })
+      fs.writeFileSync(join(root, "a/b/f"), randomBytes(8 * MIB))
+      const openInRoot = () =>
+        fs.readdirSync("/proc/self/fd").filter((fd) => {
+          try {
+            return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(root)
+          } catch {
+            return false
+          }
+        })
+      yield* Effect.gen(function* () {
+        const files = yield* FileTransfer
+        const begun = yield* Deferred.make<void>()
+        const pulling = yield* files.pull("shop", Buffer.from("."), true, undefined).pipe(
+          Stream.tap((parts) => (parts[0]?._tag === "Data" ? Deferred.succeed(begun, undefined) : Effect.void)),
+          Stream.tap((parts) => (parts[0]?._tag === "Data" ? Effect.never : Effect.void)),
+          Stream.runDrain,
+          Effect.fork
+        )
+        yield* Deferred.await(begun)
+        assert.isAbove(openInRoot().length, 2)
+        yield* Fiber.interrupt(pulling)
+        assert.deepStrictEqual(openInRoot(), [])
+      }).pipe(Effect.provide(ConfinedFiles.layer(filesRoot)))
+    })
+  )
+
   it.effect("goes on behind what is there already when that is how the file begins, else from its start", () =>
     Effect.gen(function* () {
       const { files, root } = world()
