@@ -39,6 +39,10 @@ const rpcs: Record<Rpc, Access> = {
   setSecret: { verb: "deploy", booting: true },
   listSecrets: { verb: "deploy", booting: true },
   removeSecret: { verb: "deploy", booting: false },
+  pushFile: { verb: "files", booting: true },
+  pullFile: { verb: "files", booting: true },
+  listFiles: { verb: "files", booting: true },
+  removePath: { verb: "files", booting: true },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }
 }

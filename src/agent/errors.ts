@@ -44,7 +44,14 @@ const codes: Record<ProgramError["_tag"], Code> = {
   SecretInUse: Code.FAILED_PRECONDITION,
   SecretKeyUnusable: Code.FAILED_PRECONDITION,
   SecretUnreadable: Code.FAILED_PRECONDITION,
-  SecretFilesRefused: Code.FAILED_PRECONDITION
+  SecretFilesRefused: Code.FAILED_PRECONDITION,
+  PathOutsideRoot: Code.INVALID_ARGUMENT,
+  FileNotFound: Code.NOT_FOUND,
+  FileRefused: Code.FAILED_PRECONDITION,
+  FileChanged: Code.ABORTED,
+  TransferBroken: Code.DATA_LOSS,
+  FilesDiskFull: Code.RESOURCE_EXHAUSTED,
+  FileUnusable: Code.FAILED_PRECONDITION
 }
 
 const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {

@@ -21,6 +21,7 @@ import * as encode from "./encode.ts"
 import { toRpcError } from "./errors.ts"
 import { adoptContainers, exported } from "./handlers/adopt.ts"
 import { execCall } from "./handlers/exec.ts"
+import { listFiles, pullFile, pushFile, removePath } from "./handlers/files.ts"
 import { secretCalls } from "./handlers/secrets.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
@@ -184,6 +185,10 @@ export const agentService = service(
     exec: execCall,
     stats: statsCall,
     exportSpec: exported,
+    pushFile,
+    pullFile,
+    listFiles,
+    removePath,
     logs: (request) =>
       Stream.unwrap(
         Effect.map(target(request), (of) =>

@@ -6,6 +6,7 @@ import * as Reflection from "../grpc/reflection.ts"
 import * as GrpcServer from "../grpc/server.ts"
 import { type Booting, boot } from "../programs/boot.ts"
 import { forgetEvents } from "../programs/events.ts"
+import { sweepTransfers } from "../programs/files.ts"
 import { superviseHealth } from "../programs/healthChecks.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
 import { Monitor } from "../services/Monitor.ts"
@@ -49,6 +50,8 @@ export const listen = (options: Omit<ServeOptions, "booting">) =>
 export const serve = (options: ServeOptions) =>
   Effect.gen(function* () {
     const state = yield* AgentState
+    // Before a transfer can begin.
+    yield* sweepTransfers
     const { health } = yield* listen(options)
     yield* boot(options.booting)
     yield* superviseRestarts

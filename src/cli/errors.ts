@@ -1,6 +1,7 @@
 import { Code, type RpcError } from "../grpc/status.ts"
 import type { CertificateUnusable } from "../services/CertificateAuthority.ts"
 import type * as Cli from "../services/CliError.ts"
+import type { FileError } from "../services/FileTransfer.ts"
 import type { MciasSettingsInvalid, TokenExpired, TokenInvalid, TokenMissing } from "../services/IdentityError.ts"
 import type * as Files from "../services/KeyFiles.ts"
 import type { LoginError } from "../services/Mcias.ts"
@@ -39,6 +40,7 @@ export type CliFailure =
   | TokenExpired
   | MciasSettingsInvalid
   | CertificateUnusable
+  | FileError
   | Files.FileTaken
   | Files.FileNotWritten
   | Files.FileMissing
@@ -214,6 +216,13 @@ const by: { readonly [T in Tag]: By<T> } = {
             : "move it away, or write to another folder: --out DIR"
     ),
   FileNotWritten: (e) => failed(e.message, `check the folder and the disk's space: ls -ld ${quoted(e.file)}; df -h`),
+  PathOutsideRoot: (e) => usage(e.message, "name another path"),
+  FileNotFound: (e) => usage(e.message, "check the path: ls -l"),
+  FileRefused: (e) => failed(e.message, e.nextStep),
+  FileChanged: (e) => failed(e.message, "try again when nobody writes to it"),
+  TransferBroken: (e) => failed(e.message, "try again; --resume goes on with a large file"),
+  FilesDiskFull: (e) => failed(e.message, "free space on this machine (df -h), then try again"),
+  FileUnusable: (e) => failed(e.message, `check its permissions: ls -ld ${quoted(e.path)}`),
   FileMissing: (e) => failed(e.message, "make a CA with mcp ca init, or name the folder of yours with --dir"),
   FileUnreadable: (e) => failed(e.message, `check its permissions: ls -l ${quoted(e.file)}`),
   KeyExposed: (e) => failed(e.message, `chmod 600 ${quoted(e.file)}; if others may have read it, make a new CA`)

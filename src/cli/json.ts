@@ -499,3 +499,47 @@ export const Used = Schema.Struct({
 })
 export type Used = typeof Used.Type
 export const Stats = Schema.Struct({ components: Schema.Array(Used), unreachable_nodes })
+
+const moved = {
+  service: Schema.String,
+  node: Schema.String,
+  /** Below the service's own folder. */
+  path: Schema.String,
+  local: Schema.String,
+  files: Schema.JsonNumber,
+  bytes: Schema.JsonNumber,
+  /** Of a file that was gone on with: not sent again. */
+  resumed_bytes: Schema.JsonNumber,
+  took_ms: Schema.JsonNumber,
+  skipped: Schema.Array(Schema.Struct({ path: Schema.String, reason: Schema.String }))
+}
+export const Pushed = Schema.Struct(moved)
+export const Pulled = Schema.Struct(moved)
+
+export const ListedFile = Schema.Struct({
+  name: Schema.String,
+  /** The name's bytes when it is not text. */
+  name_base64: MaybeText,
+  kind: Schema.Literal("file", "folder", "link", "other"),
+  size_bytes: Schema.JsonNumber,
+  /** Octal, four digits. */
+  mode: Schema.String,
+  uid: Schema.JsonNumber,
+  gid: Schema.JsonNumber,
+  modified_at: Time,
+  target: MaybeText
+})
+export type ListedFile = typeof ListedFile.Type
+export const Files = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  path: Schema.String,
+  files: Schema.Array(ListedFile)
+})
+
+export const PathRemoved = Schema.Struct({
+  service: Schema.String,
+  node: Schema.String,
+  path: Schema.String,
+  removed: Schema.JsonNumber
+})

@@ -4,6 +4,7 @@ import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
 import { exec } from "./commands/exec.ts"
+import { files } from "./commands/files.ts"
 import { history } from "./commands/history.ts"
 import { restart, start, stop } from "./commands/lifecycle.ts"
 import { list } from "./commands/list.ts"
@@ -13,7 +14,9 @@ import { logs } from "./commands/logs.ts"
 import { node } from "./commands/node.ts"
 import { plan } from "./commands/plan.ts"
 import { ps } from "./commands/ps.ts"
+import { pull } from "./commands/pull.ts"
 import { purge } from "./commands/purge.ts"
+import { push } from "./commands/push.ts"
 import { rollback } from "./commands/rollback.ts"
 import { secret } from "./commands/secret.ts"
 import { service } from "./commands/service.ts"
@@ -51,6 +54,9 @@ export const root = Command.make("mcp").pipe(
     stats,
     exec,
     secret,
+    push,
+    pull,
+    files,
     service,
     node,
     ca
@@ -64,6 +70,7 @@ export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescripto
 >([
   ["service", service],
   ["secret", secret],
+  ["files", files],
   ["node", node],
   ["ca", ca]
 ])
@@ -109,6 +116,15 @@ export const commands: ReadonlyArray<{
       ["logs <target>...", "what components write; -f goes on"],
       ["stats [<target>...]", "CPU, memory, network and block I/O of what runs"],
       ["node list", "the nodes and how they are"]
+    ]
+  },
+  {
+    title: "Files",
+    entries: [
+      ["push LOCAL <service> [PATH]", "files to a service's own folder"],
+      ["pull <service> PATH [LOCAL]", "files from a service's own folder"],
+      ["files list <service> [PATH]", "what lies in it"],
+      ["files rm <service> PATH", "remove a file, or a folder with -r"]
     ]
   },
   {

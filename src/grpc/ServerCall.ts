@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js"
 import { Cause, Chunk, Effect, Exit, Option, Stream } from "effect"
 import { type CallInfo, type CallOutcome, callMetadata } from "./CallInfo.ts"
-import { CONNECTION_WINDOW, WRITE_AHEAD_BYTES } from "./limits.ts"
+import { CONNECTION_WINDOW, FLOW_CONTROL_WINDOW, WRITE_AHEAD_BYTES } from "./limits.ts"
 import { Code, codeName, plainError, RpcError, toStatus } from "./status.ts"
 
 /** One running call, in bytes. */
@@ -62,6 +62,7 @@ const widen = (session: Http2Session | undefined) => {
   if (session === undefined || widened.has(session)) return
   widened.add(session)
   session.setLocalWindowSize?.(CONNECTION_WINDOW)
+  session.settings?.({ initialWindowSize: FLOW_CONTROL_WINDOW })
 }
 
 class BridgedCall extends ServerInterceptingCall {

@@ -14,6 +14,7 @@ export interface ChannelOptions extends ClientTls {
   /** How long TCP and TLS may take. */
   readonly connectTimeout?: Duration.DurationInput
   readonly maxMessageBytes?: number
+  readonly flowControlWindow?: number
 }
 
 /** What one call may set. */
@@ -78,7 +79,7 @@ export const make = (options: ChannelOptions): Effect.Effect<GrpcChannel, Certif
             "grpc.max_reconnect_backoff_ms": limits.RECONNECT_MAX_MS,
             "grpc.per_rpc_retry_buffer_size": limits.RETRY_BUFFER_BYTES,
             "grpc.max_receive_message_length": options.maxMessageBytes ?? limits.MAX_MESSAGE_BYTES,
-            "grpc-node.flow_control_window": limits.FLOW_CONTROL_WINDOW,
+            "grpc-node.flow_control_window": options.flowControlWindow ?? limits.FLOW_CONTROL_WINDOW,
             "grpc.keepalive_time_ms": limits.KEEPALIVE_TIME_MS,
             "grpc.keepalive_timeout_ms": limits.KEEPALIVE_TIMEOUT_MS
           })

@@ -1,15 +1,14 @@
 import {
-  create,
   type DescMethod,
   type DescService,
   fromBinary,
   type MessageInitShape,
-  type MessageShape,
-  toBinary
+  type MessageShape
 } from "@bufbuild/protobuf"
 import { type Duration, Effect, type Scope, Stream } from "effect"
 import { type ClientCall, responses } from "./ClientCall.ts"
 import * as Channel from "./channel.ts"
+import { binaryOf } from "./encoded.ts"
 import { methodPath } from "./service.ts"
 import { Code, RpcError } from "./status.ts"
 import type { CertificateError } from "./tls.ts"
@@ -51,7 +50,7 @@ const unreadable = (method: DescMethod) =>
 
 const build = (method: DescMethod, channel: Channel.GrpcChannel, unaryTimeout: Duration.DurationInput | undefined) => {
   const path = methodPath(method)
-  const encode = (message: Record<string, unknown>) => toBinary(method.input, create(method.input, message))
+  const encode = (message: Record<string, unknown>) => binaryOf(method.input, message)
   const decode = (bytes: Uint8Array) =>
     Effect.try({ try: () => fromBinary(method.output, bytes), catch: () => unreadable(method) })
   const single = (call: ClientCall) =>

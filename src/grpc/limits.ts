@@ -6,6 +6,8 @@ export const MAX_CALLS_PER_CONNECTION = 128
 export const MAX_CALLS = 2048
 /** What a peer may send on one stream before we have read it: the bound on a call's unread bytes. */
 export const FLOW_CONTROL_WINDOW = 256 * 1024
+/** The same for a client that pulls files: over a long line less would hold it to this much a round trip. */
+export const BULK_WINDOW = 8 * 1024 * 1024
 /** The same for a server's connection, all its streams together. */
 export const CONNECTION_WINDOW = 1024 * 1024
 /** What a call may have written and not yet handed to the connection before its producer waits. */

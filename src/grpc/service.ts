@@ -1,14 +1,13 @@
 import {
-  create,
   type DescMethod,
   type DescService,
   fromBinary,
   type MessageInitShape,
-  type MessageShape,
-  toBinary
+  type MessageShape
 } from "@bufbuild/protobuf"
 import { Effect, Stream } from "effect"
 import type { CallInfo } from "./CallInfo.ts"
+import { binaryOf } from "./encoded.ts"
 import { type Method, requests, type ServerCall } from "./ServerCall.ts"
 import { Code, RpcError } from "./status.ts"
 
@@ -82,7 +81,7 @@ const run = (method: DescMethod, handler: unknown, toRpcError: (error: unknown) 
   // The types of Handlers hold the four shapes together; from a descriptor at run time they cannot be derived again.
   // biome-ignore lint/suspicious/noExplicitAny: see above
   const handle = handler as (request: unknown, call: CallInfo) => any
-  const encode = (message: Record<string, unknown>) => toBinary(method.output, create(method.output, message))
+  const encode = (message: Record<string, unknown>) => binaryOf(method.output, message)
   const mapError = (error: unknown) => (error instanceof RpcError ? error : toRpcError(error))
   const takesStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming"
   const givesStream = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming"

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises"
 import { Effect, Layer, Redacted, Scope } from "effect"
 import { McpAgentService } from "../gen/mcp/v1/mcp_pb.ts"
 import * as GrpcClient from "../grpc/client.ts"
+import { BULK_WINDOW } from "../grpc/limits.ts"
 import { Code, type RpcError } from "../grpc/status.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../services/Agents.ts"
 import { CaUnreadable } from "../services/CliError.ts"
@@ -45,7 +46,7 @@ export const layer: Layer.Layer<Agents, never, TokenStore> = Layer.effect(
   Effect.gen(function* () {
     const store = yield* TokenStore
     return {
-      connect: (node) =>
+      connect: (node, use) =>
         Effect.gen(function* () {
           const token = yield* store.read
           const caCert = yield* readCa(node)
@@ -55,6 +56,7 @@ export const layer: Layer.Layer<Agents, never, TokenStore> = Layer.effect(
             GrpcClient.make(McpAgentService, {
               address,
               metadata,
+              ...(use === "bulk" ? { flowControlWindow: BULK_WINDOW } : {}),
               ...(caCert === undefined ? {} : { caCert })
             }).pipe(
               Effect.mapError((e) => new CaUnreadable({ node: node.name, file: node.caCert ?? "", why: e.problem })),

@@ -1,3 +1,4 @@
+import type { FileError } from "../services/FileTransfer.ts"
 import type { ProxyRefused, ProxyUnavailable } from "../services/Proxy.ts"
 import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
@@ -11,6 +12,7 @@ export type ProgramError =
   | RuntimeError
   | RegistryUnavailable
   | FolderRefused
+  | FileError
   | ProxyUnavailable
   | ProxyRefused
   | SecretKeyUnusable
@@ -200,6 +202,19 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "SECRETS_REFUSED",
     nextStep: `mount a tmpfs on the node, as root: mount -t tmpfs -o mode=0700 tmpfs ${e.path}`
   }),
+  PathOutsideRoot: () => ({
+    reason: "PATH_OUTSIDE_ROOT",
+    nextStep: "name a path below the service's own folder; mcp files list shows what lies there"
+  }),
+  FileNotFound: () => ({ reason: "FILE_NOT_FOUND", nextStep: "mcp files list shows what lies there" }),
+  FileRefused: (e) => ({ reason: "FILE_REFUSED", nextStep: e.nextStep }),
+  FileChanged: () => ({
+    reason: "FILE_CHANGED",
+    nextStep: "try again when nobody writes to it, or stop the service first"
+  }),
+  TransferBroken: () => ({ reason: "TRANSFER_BROKEN", nextStep: "try again; --resume goes on with a large file" }),
+  FilesDiskFull: () => ({ reason: "DISK_FULL", nextStep: "free space on the node (df -h), then try again" }),
+  FileUnusable: () => ({ reason: "FILE_UNUSABLE", nextStep: "look at that path on the node: ls -ld" }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
     nextStep: nextAfter(e.reason)

@@ -12,6 +12,7 @@ import { serve } from "../agent/serve.ts"
 import type { AgentConfig } from "../domain/AgentConfig.ts"
 import * as BatchedLogger from "../layers/BatchedLogger.ts"
 import * as CommandAlerter from "../layers/CommandAlerter.ts"
+import * as ConfinedFiles from "../layers/ConfinedFiles.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
@@ -123,6 +124,7 @@ const services = (config: AgentConfig, file: string) =>
     HostFolders.layer(config.agent.filesRoot),
     SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
     HostSecretFiles.layer(),
+    ConfinedFiles.layer(config.agent.filesRoot),
     NodeProber.layer,
     NodeHostPorts.layer,
     OsResources.layer,

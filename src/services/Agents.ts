@@ -22,7 +22,7 @@ export type ConnectError = RpcError | TokenError | CaUnreadable
 export class Agents extends Context.Tag("mcp/Agents")<
   Agents,
   {
-    /** The connection lasts as long as the scope; with one address nothing is sent before the first call. */
-    readonly connect: (node: NodeConfig) => Effect.Effect<AgentClient, ConnectError, Scope.Scope>
+    /** The connection lasts as long as the scope; with one address nothing is sent before the first call. `bulk`: for files. */
+    readonly connect: (node: NodeConfig, use?: "bulk") => Effect.Effect<AgentClient, ConnectError, Scope.Scope>
   }
 >() {}

@@ -4,6 +4,7 @@ import { type CliFailure, nextStepOf, report, tags } from "../../src/cli/errors.
 import { Code, codeName, RpcError } from "../../src/grpc/status.ts"
 import { CertificateUnusable } from "../../src/services/CertificateAuthority.ts"
 import * as Cli from "../../src/services/CliError.ts"
+import * as Transfer from "../../src/services/FileTransfer.ts"
 import * as Identity from "../../src/services/IdentityError.ts"
 import * as Files from "../../src/services/KeyFiles.ts"
 import * as M from "../../src/services/Mcias.ts"
@@ -44,6 +45,13 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   ComponentUnknown: [new Cli.ComponentUnknown({ service: "web", component: "apo", known: ["api"], nearest: "api" }), 2],
   NodeUnknown: [new Cli.NodeUnknown({ service: "web", node: "rfit", nearest: "rift" }), 2],
   NodeAmbiguous: [new Cli.NodeAmbiguous({ service: "web", nodes: ["rift", "orion"] }), 2],
+  PathOutsideRoot: [new Transfer.PathOutsideRoot({ path: "../x", why: "holds a .." }), 2],
+  FileNotFound: [new Transfer.FileNotFound({ path: "x" }), 2],
+  FileRefused: [new Transfer.FileRefused({ path: "x", why: "is a folder", nextStep: "n" }), 1],
+  FileChanged: [new Transfer.FileChanged({ path: "x" }), 1],
+  TransferBroken: [new Transfer.TransferBroken({ path: "x", why: "it was cut" }), 1],
+  FilesDiskFull: [new Transfer.FilesDiskFull({ path: "x" }), 1],
+  FileUnusable: [new Transfer.FileUnusable({ path: "x", why: "permission denied" }), 1],
   NoNodes: [new Cli.NoNodes({ configFile: "/c" }), 2],
   DeployFailed: [
     new Cli.DeployFailed({

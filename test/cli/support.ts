@@ -12,6 +12,7 @@ import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../src/grpc/status.ts"
 import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
 import * as HostLocalFiles from "../../src/layers/HostLocalFiles.ts"
+import * as HostLocalTree from "../../src/layers/HostLocalTree.ts"
 import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
 import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
@@ -50,6 +51,8 @@ const unary = [
   "removeSecret",
   "getServiceStatus",
   "liveCheck",
+  "listFiles",
+  "removePath",
   "nodeStatus",
   "healthCheck"
 ] as const
@@ -272,7 +275,14 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       services: world.services ?? (() => services)
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(screen, stdio, X509Authority.layer, HostKeyFiles.layer, HostLocalFiles.layer(world.env ?? {}))
+        Layer.mergeAll(
+          screen,
+          stdio,
+          X509Authority.layer,
+          HostKeyFiles.layer,
+          HostLocalFiles.layer(world.env ?? {}),
+          HostLocalTree.layer
+        )
       ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),
       Effect.exit

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { Effect, Either, type Fiber, Layer, Option, Redacted, Schema, TestClock } from "effect"
 import { keyBytes, nonceBytes, seal, unseal } from "../../src/domain/Secret.ts"
 import { ServiceSpec } from "../../src/domain/Spec.ts"
+import * as ConfinedFiles from "../../src/layers/ConfinedFiles.ts"
 import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
@@ -127,6 +128,8 @@ export const node = (
       realPath: Effect.succeed
     }),
     FakeProxy.layer,
+    // No folder can be there.
+    ConfinedFiles.layer("/dev/null/srv"),
     Layer.succeed(NodeResources, {
       cpus: Effect.succeed(2),
       memory: Effect.succeed({ totalBytes: 2 ** 30, usedBytes: 2 ** 29 }),

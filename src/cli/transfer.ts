@@ -1,0 +1,122 @@
+import { Options } from "@effect/cli"
+import { Clock, Effect, Option, Schedule, Stream } from "effect"
+import type { FileEntry, FileParts } from "../domain/FileParts.ts"
+import { shown } from "../domain/FilePath.ts"
+import { ExitWith, UsageError } from "../services/CliError.ts"
+import { clearLine, shorten } from "./ansi.ts"
+import { bytes } from "./bytes.ts"
+import { Exit } from "./errors.ts"
+import { Globals } from "./Globals.ts"
+import { warn } from "./output.ts"
+import { Screen } from "./Screen.ts"
+import { took, uptime } from "./time.ts"
+
+/* What push and pull have in common. */
+
+export const recursive = Options.boolean("recursive").pipe(Options.withAlias("r"))
+
+export const options = {
+  tree: recursive.pipe(Options.withDescription("a folder with all that lies in it")),
+  mode: Options.text("mode").pipe(
+    Options.optional,
+    Options.withPseudoName("OCTAL"),
+    Options.withDescription("permissions of the files, such as 0640")
+  ),
+  resume: Options.boolean("resume").pipe(Options.withDescription("go on with a large file where it was cut"))
+}
+
+export const modeOf = (mode: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const text = Option.getOrUndefined(mode)
+    if (text === undefined) return undefined
+    if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
+    return yield* new UsageError({ problem: `--mode ${text}: expected permissions in octal, such as 0640` })
+  })
+
+/** A path as its bytes: the words of a command line are text. */
+export const pathBytes = (path: string): Uint8Array => Buffer.from(path)
+
+interface Seen {
+  readonly start: number
+  files: number
+  bytes: number
+  total: { readonly files: number; readonly bytes: number }
+  resumed: number
+  current: FileEntry | undefined
+  readonly skipped: Array<{ readonly path: string; readonly reason: string }>
+}
+
+const count = (seen: Seen, parts: FileParts) => {
+  for (const part of parts) {
+    if (part._tag === "Data") seen.bytes += part.bytes.length
+    else if (part._tag === "Total") seen.total = part
+    else if (part._tag === "Skipped") seen.skipped.push({ path: shown(part.path), reason: part.why })
+    else if (part._tag === "Entry") {
+      seen.current = part.entry
+      seen.resumed += part.entry.offset
+    }
+    if (part._tag === "End" || (part._tag === "Entry" && part.entry.kind === "link")) seen.files += 1
+  }
+}
+
+/** One line: how much of how much, how fast, how long still. */
+export const progressLine = (seen: Omit<Seen, "skipped">, now: number): string => {
+  const elapsed = Math.max(1, now - seen.start)
+  const rate = (seen.bytes / elapsed) * 1000
+  const done = seen.bytes + seen.resumed
+  const whole = Math.max(seen.total.bytes, done)
+  const left = rate === 0 ? undefined : ((whole - done) / rate) * 1000
+  return [
+    `${bytes(done)} of ${bytes(whole)}`,
+    `${whole === 0 ? 100 : Math.floor((done / whole) * 100)}%`,
+    `${bytes(rate)}/s`,
+    left === undefined ? "" : `${uptime(left)} left`,
+    seen.total.files > 1 ? `${seen.files} of ${seen.total.files} files` : "",
+    seen.current === undefined ? "" : shown(seen.current.path)
+  ]
+    .filter((part) => part !== "")
+    .join("  ")
+}
+
+const EVERY_MS = 200
+
+/** Counts what goes by, and on a terminal shows it. */
+export const watched = Effect.gen(function* () {
+  const screen = yield* Screen
+  const { quiet } = yield* Globals
+  const seen: Seen = {
+    start: yield* Clock.currentTimeMillis,
+    files: 0,
+    bytes: 0,
+    total: { files: 0, bytes: 0 },
+    resumed: 0,
+    current: undefined,
+    skipped: []
+  }
+  if (screen.errIsTty && !quiet) {
+    const draw = Effect.gen(function* () {
+      const { columns } = yield* screen.size
+      const line = progressLine(seen, yield* Clock.currentTimeMillis)
+      yield* screen.err(`\r${clearLine}${shorten(line, Math.max(10, columns - 1))}`)
+    })
+    yield* Effect.addFinalizer(() => screen.err(`\r${clearLine}`))
+    yield* Effect.forkScoped(Effect.repeat(Effect.delay(draw, EVERY_MS), Schedule.forever))
+  }
+  return {
+    seen,
+    through: <E, R>(parts: Stream.Stream<FileParts, E, R>) =>
+      Stream.tap(parts, (some) => Effect.sync(() => count(seen, some)))
+  }
+})
+
+export const summary = (moved: { files: number; bytes: number; resumed_bytes: number; took_ms: number }) =>
+  `${moved.files} file${moved.files === 1 ? "" : "s"}, ${bytes(moved.bytes)} in ${took(moved.took_ms)}${
+    moved.resumed_bytes === 0 ? "" : `, ${bytes(moved.resumed_bytes)} of it from before`
+  }`
+
+/** Not all was done when something was left out, and each is named. */
+export const conclude = (skipped: Seen["skipped"]) =>
+  Effect.gen(function* () {
+    yield* Effect.forEach(skipped, ({ path, reason }) => warn(`left out: ${path}: ${reason}`), { discard: true })
+    if (skipped.length > 0) yield* new ExitWith({ exitCode: Exit.failed })
+  })

@@ -1,0 +1,270 @@
+import { createHash, randomUUID } from "node:crypto"
+import * as fs from "node:fs"
+import { Effect, Either, Layer, Stream } from "effect"
+import type { FileEntry, FileParts } from "../domain/FileParts.ts"
+import { PARTIAL_FOLDER, shown, splitPath } from "../domain/FilePath.ts"
+import {
+  FileNotFound,
+  FileRefused,
+  FileTransfer,
+  type ListedFile,
+  PathOutsideRoot,
+  type PushOptions
+} from "../services/FileTransfer.ts"
+import { confined, type Folder } from "./files/Folder.ts"
+import { fileError } from "./files/failure.ts"
+import { heldIn, nothingHeld } from "./files/held.ts"
+import { Receiver } from "./files/receive.ts"
+import { receiving } from "./files/receiving.ts"
+import { remove } from "./files/remove.ts"
+import { entryOf, send } from "./files/send.ts"
+
+const PARTIAL = Buffer.from(PARTIAL_FOLDER)
+const PARTIAL_KEPT_MS = 24 * 3_600_000
+/** Names of what cannot be gone on with begin so. */
+const ONCE = "once-"
+const PAGE = 2_000
+
+const partsOf = (path: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const split = splitPath(path)
+  if (Either.isLeft(split)) throw new PathOutsideRoot({ path: shown(path), why: split.left })
+  return split.right
+}
+
+/** The folder that holds a path, and the path's name in it; no name for the root itself. Close every folder. */
+const walk = (root: Folder, parts: ReadonlyArray<Uint8Array>) => {
+  let folder = root
+  for (const part of parts.slice(0, -1)) {
+    try {
+      const next = folder.open(part)
+      if (folder !== root) folder.close()
+      folder = next
+    } catch (cause) {
+      if (folder !== root) folder.close()
+      throw cause
+    }
+  }
+  return { folder, name: parts.at(-1) }
+}
+
+/** A source's file is the same as long as its size and time are; its digest is looked at besides. */
+const resumableName = ({ modifiedMs, size }: FileEntry, path: Uint8Array) =>
+  Buffer.from(createHash("sha256").update(path).update(`\0${size}\0${modifiedMs}`).digest("hex"))
+
+const pathKey = (parts: ReadonlyArray<Uint8Array>) => Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")]))
+
+/** How many names each file with several has below a folder. */
+const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<number, number> => {
+  for (const name of folder.names()) {
+    const stat = folder.stat(name)
+    if (stat?.isFile() && stat.nlink > 1) found.set(stat.ino, (found.get(stat.ino) ?? 0) + 1)
+    if (!stat?.isDirectory()) continue
+    const below = folder.open(name)
+    try {
+      names(below, found)
+    } finally {
+      below.close()
+    }
+  }
+  return found
+}
+
+const allNamesInside = (root: Folder) => {
+  let found: ReadonlyMap<number, number> | undefined
+  return (stat: fs.Stats) => {
+    found ??= names(root)
+    return found.get(stat.ino) === stat.nlink
+  }
+}
+
+const partialOf = (root: Folder) => {
+  let folder: Folder | undefined
+  return {
+    get: () => {
+      folder ??= root.make(PARTIAL, 0o700, undefined).folder
+      return folder
+    },
+    close: (alone: boolean) => {
+      folder?.close()
+      try {
+        // Only when nothing is left in it, and nobody else is about to write there.
+        if (folder !== undefined && alone) fs.rmdirSync(root.at(PARTIAL))
+      } catch {}
+    }
+  }
+}
+
+const clear = (root: Folder, before: number) => {
+  if (!root.stat(PARTIAL)?.isDirectory()) return
+  const partial = partialOf(root)
+  try {
+    const folder = partial.get()
+    for (const name of folder.names()) {
+      const stat = folder.stat(name)
+      if (stat === undefined || stat.isDirectory()) continue
+      if (name.toString("latin1").startsWith(ONCE) || stat.mtimeMs < before) folder.unlink(name)
+    }
+  } finally {
+    partial.close(true)
+  }
+}
+
+/** Files below `filesRoot`, confined to each service's own folder. */
+export const layer = (filesRoot: string): Layer.Layer<FileTransfer> =>
+  Layer.sync(FileTransfer, () => {
+    // The agent alone writes here, so that what it knows of itself is enough.
+    const busy = new Set<string>()
+    const pushes = new Map<string, number>()
+    const count = (service: string, by: number) => pushes.set(service, (pushes.get(service) ?? 0) + by).get(service)
+
+    const root = (service: string, make = false): Folder => {
+      const folder = confined(filesRoot, service, make)
+      if (folder === undefined) throw new FileNotFound({ path: `${filesRoot}/${service}` })
+      return folder
+    }
+    const using = <A>(
+      service: string,
+      path: Uint8Array,
+      use: (root: Folder, parts: ReadonlyArray<Uint8Array>) => Promise<A>
+    ) =>
+      Effect.tryPromise({
+        try: async () => {
+          const parts = partsOf(path)
+          const folder = root(service)
+          try {
+            return await use(folder, parts)
+          } finally {
+            folder.close()
+          }
+        },
+        catch: (cause) => fileError(shown(path), cause)
+      })
+    /** The folder that holds what is at the path, and its name there. */
+    const below = <A>(
+      service: string,
+      path: Uint8Array,
+      use: (parent: Folder, name: Uint8Array | undefined) => Promise<A>
+    ) =>
+      using(service, path, async (folder, parts) => {
+        const at = walk(folder, parts)
+        try {
+          return await use(at.folder, at.name)
+        } finally {
+          if (at.folder !== folder) at.folder.close()
+        }
+      })
+
+    const receiver = (service: string, path: Uint8Array, options: PushOptions) => {
+      const place = partsOf(path)
+      const folder = root(service, true)
+      const partial = partialOf(folder)
+      const key = (name: Uint8Array) => `${service}/${Buffer.from(name).toString("latin1")}`
+      const made = new Receiver({
+        root: folder,
+        place,
+        tree: options.tree,
+        mode: options.mode,
+        inheritOwner: true,
+        partial: partial.get,
+        partialName: (entry, path) =>
+          options.tree ? Buffer.from(`${ONCE}${randomUUID()}`) : resumableName(entry, path),
+        take: (name) => !busy.has(key(name)) && busy.add(key(name)) !== undefined,
+        letGo: (name) => void busy.delete(key(name))
+      })
+      count(service, 1)
+      return {
+        receiver: made,
+        close: () => {
+          partial.close(count(service, -1) === 0)
+          folder.close()
+        }
+      }
+    }
+
+    return FileTransfer.of({
+      push: (service, path, options, parts) => receiving(shown(path), () => receiver(service, path, options), parts),
+      held: (service, path, source) =>
+        using(service, path, async (folder, parts) => {
+          if (!folder.stat(PARTIAL)?.isDirectory()) return nothingHeld
+          const partial = folder.open(PARTIAL)
+          try {
+            const name = resumableName(source, pathKey(parts))
+            return await heldIn(partial, name, source.size)
+          } finally {
+            partial.close()
+          }
+        }),
+      pull: (service, path, tree, held) =>
+        Stream.fromAsyncIterable(
+          (async function* (): AsyncGenerator<FileParts> {
+            const parts = partsOf(path)
+            const folder = root(service)
+            try {
+              const at = walk(folder, parts)
+              try {
+                yield* send(at.folder, at.name, { tree, held, allNamesInside: allNamesInside(folder) })
+              } finally {
+                if (at.folder !== folder) at.folder.close()
+              }
+            } finally {
+              folder.close()
+            }
+          })(),
+          (cause) => fileError(shown(path), cause)
+        ),
+      list: (service, path, after) =>
+        below(service, path, async (parent, name) => {
+          const stat = name === undefined ? undefined : parent.stat(name)
+          if (name !== undefined && stat === undefined) throw new FileNotFound({ path: parent.shown(name) })
+          if (name !== undefined && stat !== undefined && !stat.isDirectory()) {
+            return { entries: [listed(parent, name, stat)], more: false }
+          }
+          const folder = name === undefined ? parent : parent.open(name)
+          try {
+            const all = folder
+              .names()
+              .filter((one) => Buffer.compare(one, after) > 0 && (name !== undefined || !one.equals(PARTIAL)))
+            const entries = all.slice(0, PAGE).flatMap((one) => {
+              const stat = folder.stat(one)
+              return stat === undefined ? [] : [listed(folder, one, stat)]
+            })
+            return { entries, more: all.length > PAGE }
+          } finally {
+            if (folder !== parent) folder.close()
+          }
+        }),
+      remove: (service, path, recursive) =>
+        below(service, path, (parent, name) => {
+          if (name === undefined) {
+            throw new FileRefused({
+              path: ".",
+              why: "is the service's own folder, which stays",
+              nextStep: "name what lies in it"
+            })
+          }
+          return remove(parent, name, recursive)
+        }),
+      sweep: (services) =>
+        Effect.forEach(
+          services,
+          (service) =>
+            Effect.try(() => {
+              const folder = confined(filesRoot, service)
+              if (folder === undefined) return
+              try {
+                clear(folder, Date.now() - PARTIAL_KEPT_MS)
+              } finally {
+                folder.close()
+              }
+            }).pipe(Effect.ignore),
+          { discard: true }
+        )
+    })
+  })
+
+const listed = (folder: Folder, name: Uint8Array, stat: fs.Stats): ListedFile => ({
+  ...entryOf(name, stat),
+  ...(stat.isSymbolicLink() ? { target: fs.readlinkSync(folder.at(name), { encoding: "buffer" }) } : {}),
+  uid: stat.uid,
+  gid: stat.gid
+})

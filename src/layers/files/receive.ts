@@ -1,0 +1,344 @@
+import { createHash, type Hash } from "node:crypto"
+import * as fs from "node:fs"
+import { promisify } from "node:util"
+import { Either } from "effect"
+import type { FileEntry, FilePart, Received } from "../../domain/FileParts.ts"
+import { splitPath, staysInside } from "../../domain/FilePath.ts"
+import { FileRefused, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
+import { hashed, writeAt } from "./bytes.ts"
+import type { Folder, Owner } from "./Folder.ts"
+import { fileError, isAFolder, isLink, special } from "./failure.ts"
+
+const fsync = promisify(fs.fsync)
+
+/** A smaller file is sent again as quickly as it is looked for. */
+export const RESUMABLE_BYTES = 1024 * 1024
+const AT_ONCE = 16
+
+export interface ReceiveOptions {
+  /** Where nothing is written outside of. */
+  readonly root: Folder
+  /** The path of the transfer below the root. */
+  readonly place: ReadonlyArray<Uint8Array>
+  readonly tree: boolean
+  readonly mode: number | undefined
+  /** New files and folders belong to whom their folder belongs to; else to whoever runs this. */
+  readonly inheritOwner: boolean
+  /** Where a file lies until it is whole, by where it will be: on the same file system. */
+  readonly partial: (target: Folder) => Folder
+  /** Its name there; the same again for a file that can be gone on with. */
+  readonly partialName: (entry: FileEntry, path: Uint8Array) => Uint8Array
+  /** Nobody else writes to that name until it is let go; false when somebody does. */
+  readonly take: (name: Uint8Array) => boolean
+  readonly letGo: (name: Uint8Array) => void
+}
+
+interface Open {
+  readonly folder: Folder
+  readonly name: Uint8Array
+  readonly part: Uint8Array
+  /** Finished files of this folder that are on their way to the disk. */
+  readonly busy: Set<Promise<void>>
+  dirty: boolean
+}
+
+interface Incoming {
+  readonly entry: FileEntry
+  readonly open: Open
+  readonly name: Uint8Array
+  readonly partial: { readonly folder: Folder; readonly name: Uint8Array }
+  readonly fd: number
+  readonly hash: Hash
+  readonly owner: Owner | undefined
+  readonly mode: number
+  readonly resumable: boolean
+  at: number
+  writing: Promise<void>
+}
+
+const equal = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
+const NOTHING = new Uint8Array()
+
+/** Takes a transfer's parts in their order. Every way out goes through `end`, which closes and clears. */
+export class Receiver {
+  readonly #options: ReceiveOptions
+  /** The folders down to the one that is written to, the root first. */
+  readonly #path: Array<Open>
+  readonly #tasks = new Set<Promise<void>>()
+  readonly #skipped: Array<Received["skipped"][number]> = []
+  #failed: { readonly cause: unknown } | undefined
+  #incoming: Incoming | undefined
+  #complete = false
+  #files = 0
+  #bytes = 0
+
+  constructor(options: ReceiveOptions) {
+    this.#options = options
+    this.#path = [{ folder: options.root, name: NOTHING, part: NOTHING, busy: new Set(), dirty: false }]
+  }
+
+  async take(part: FilePart): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed.cause
+    if (this.#complete) throw this.#malformed("more came after the end")
+    switch (part._tag) {
+      case "Entry":
+        return this.#entry(part.entry)
+      case "Data":
+        return this.#data(part.bytes)
+      case "End":
+        return this.#finish(part.sha256)
+      case "Skipped":
+        await this.#drop()
+        this.#skipped.push({ path: part.path, why: part.why })
+        return
+      case "Last":
+        if (this.#incoming !== undefined) throw this.#malformed("the end came in the middle of a file")
+        this.#complete = true
+    }
+  }
+
+  /** Once all is on the disk; without the last part what came was cut. */
+  async done(): Promise<Received> {
+    if (!this.#complete) throw this.#malformed("the transfer was cut before its end")
+    await this.#leaveTo(0)
+    await Promise.all(this.#tasks)
+    if (this.#failed !== undefined) throw this.#failed.cause
+    const [root] = this.#path
+    if (root?.dirty) await root.folder.sync()
+    return { files: this.#files, bytes: this.#bytes, skipped: this.#skipped }
+  }
+
+  /** `keep` leaves what can be gone on with. The root is the caller's. */
+  async end(keep: boolean): Promise<void> {
+    await this.#drop(keep)
+    await this.#leaveTo(0)
+    await Promise.all(this.#tasks)
+  }
+
+  #malformed(why: string) {
+    const at = this.#incoming
+    return new TransferBroken({ path: at === undefined ? "the transfer" : at.open.folder.shown(at.name), why })
+  }
+
+  async #entry(entry: FileEntry) {
+    await this.#drop()
+    if (!this.#options.tree && (entry.kind !== "file" || entry.path.length > 0)) {
+      throw this.#malformed("a folder came where one file was meant")
+    }
+    const split = splitPath(entry.path)
+    if (Either.isLeft(split)) throw new PathOutsideRoot({ path: Buffer.from(entry.path).toString(), why: split.left })
+    const parts = [...this.#options.place, ...split.right]
+    const name = parts.at(-1)
+    if (entry.kind === "folder") {
+      await this.#enter(parts, entry.mode)
+      return
+    }
+    if (name === undefined) throw isAFolder("the service's own folder")
+    const open = await this.#enter(parts.slice(0, -1), 0o755)
+    if (entry.kind === "link") return this.#link(entry, open, name, parts.length - 1)
+    if (entry.kind === "other") throw special(open.folder.shown(name))
+    await this.#begin(entry, open, name, parts)
+  }
+
+  /** Down to a folder, made where it is missing: `mode` is the last one's. */
+  async #enter(parts: ReadonlyArray<Uint8Array>, mode: number): Promise<Open> {
+    let common = 0
+    while (common < parts.length && equal(this.#path[common + 1]?.part ?? NOTHING, parts[common] as Uint8Array)) {
+      common += 1
+    }
+    await this.#leaveTo(common)
+    for (const [i, part] of parts.entries()) {
+      if (i < common) continue
+      const parent = this.#path[i] as Open
+      const { folder, made } = parent.folder.make(part, i === parts.length - 1 ? mode : 0o755, this.#owner(parent))
+      if (made) parent.dirty = true
+      this.#path.push({ folder, name: part, part, busy: new Set(), dirty: made })
+    }
+    return this.#path.at(-1) as Open
+  }
+
+  #owner({ folder }: Open): Owner | undefined {
+    return this.#options.inheritOwner ? fs.fstatSync(folder.fd) : undefined
+  }
+
+  async #leaveTo(depth: number) {
+    while (this.#path.length > depth + 1) {
+      const open = this.#path.pop() as Open
+      await this.#task(open.folder.path, async () => {
+        await Promise.all(open.busy)
+        try {
+          if (open.dirty) await open.folder.sync()
+        } finally {
+          open.folder.close()
+        }
+      })
+    }
+  }
+
+  /** A few at a time; the first that fails is what the next part, or the end, fails with. */
+  async #task(path: string, run: () => Promise<void>, busy?: Set<Promise<void>>) {
+    while (this.#tasks.size >= AT_ONCE) await Promise.race(this.#tasks)
+    const task: Promise<void> = run()
+      .catch((cause) => {
+        this.#failed ??= { cause: fileError(path, cause) }
+      })
+      .finally(() => {
+        this.#tasks.delete(task)
+        busy?.delete(task)
+      })
+    this.#tasks.add(task)
+    busy?.add(task)
+  }
+
+  #link(entry: FileEntry, open: Open, name: Uint8Array, depth: number) {
+    const { folder } = open
+    const target = entry.target ?? NOTHING
+    if (!staysInside(depth, target)) {
+      throw new PathOutsideRoot({ path: folder.shown(name), why: "is a link that leads out of the folder" })
+    }
+    const there = folder.stat(name)
+    try {
+      if (there?.isSymbolicLink()) fs.unlinkSync(folder.at(name))
+      fs.symlinkSync(Buffer.from(target), folder.at(name))
+      const owner = this.#owner(open)
+      if (owner !== undefined) fs.lchownSync(folder.at(name), owner.uid, owner.gid)
+    } catch (cause) {
+      throw fileError(folder.shown(name), cause)
+    }
+    open.dirty = true
+    this.#files += 1
+  }
+
+  async #begin(entry: FileEntry, open: Open, name: Uint8Array, parts: ReadonlyArray<Uint8Array>) {
+    const { folder } = open
+    const there = folder.stat(name)
+    if (there?.isDirectory()) {
+      throw new FileRefused({
+        path: folder.shown(name),
+        why: "is a folder",
+        nextStep: "end the path with / to write the file into it"
+      })
+    }
+    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) throw special(folder.shown(name))
+    const old = there?.isFile() ? there : undefined
+    const resumable = !this.#options.tree && entry.size >= RESUMABLE_BYTES
+    const partial = {
+      folder: this.#options.partial(folder),
+      name: this.#options.partialName(entry, Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")])))
+    }
+    if (!this.#options.take(partial.name)) {
+      throw new FileRefused({
+        path: folder.shown(name),
+        why: "is being written by another transfer of the same file",
+        nextStep: "wait until that is over"
+      })
+    }
+    try {
+      const { fd, hash } = await this.#openPartial(partial, resumable ? entry.offset : 0, folder.shown(name))
+      if (entry.offset > 0 && !resumable) throw this.#malformed("there is nothing to go on with")
+      this.#incoming = {
+        entry,
+        open,
+        name,
+        partial,
+        fd,
+        hash,
+        owner: this.#options.inheritOwner ? (old ?? fs.fstatSync(folder.fd)) : undefined,
+        mode: (this.#options.mode ?? (old === undefined ? entry.mode : old.mode)) & 0o777,
+        resumable,
+        at: entry.offset,
+        writing: Promise.resolve()
+      }
+    } catch (cause) {
+      this.#options.letGo(partial.name)
+      throw cause
+    }
+  }
+
+  async #openPartial({ folder, name }: Incoming["partial"], offset: number, shown: string) {
+    if (offset === 0) {
+      folder.unlink(name)
+      return { fd: folder.createFile(name), hash: createHash("sha256") }
+    }
+    const fd = folder.reopenFile(name)
+    try {
+      const stat = fs.fstatSync(fd)
+      const hash = stat.isFile() && stat.nlink === 1 && stat.size >= offset ? await hashed(fd, offset) : undefined
+      if (hash === undefined) throw new TransferBroken({ path: shown, why: "what was there to go on with has gone" })
+      fs.ftruncateSync(fd, offset)
+      return { fd, hash }
+    } catch (cause) {
+      fs.closeSync(fd)
+      throw fileError(shown, cause)
+    }
+  }
+
+  async #data(bytes: Uint8Array) {
+    const incoming = this.#incoming
+    if (incoming === undefined) throw this.#malformed("data came that belongs to no file")
+    if (incoming.at + bytes.length > incoming.entry.size) throw this.#malformed("more came than its size")
+    const position = incoming.at
+    incoming.at += bytes.length
+    // Written while it is digested, and while the next piece comes.
+    await this.#written(incoming)
+    incoming.writing = writeAt(incoming.fd, bytes, position)
+    incoming.writing.catch(() => {})
+    incoming.hash.update(bytes)
+  }
+
+  async #written({ name, open, writing }: Incoming) {
+    try {
+      await writing
+    } catch (cause) {
+      throw fileError(open.folder.shown(name), cause)
+    }
+  }
+
+  async #finish(sha256: Uint8Array) {
+    const incoming = this.#incoming
+    if (incoming === undefined) throw this.#malformed("an end came that belongs to no file")
+    await this.#written(incoming)
+    const { entry, name, open } = incoming
+    if (incoming.at !== entry.size || !equal(incoming.hash.digest(), sha256)) {
+      await this.#drop()
+      throw new TransferBroken({ path: open.folder.shown(name), why: "its digest is not that of what was sent" })
+    }
+    this.#incoming = undefined
+    open.dirty = true
+    await this.#task(open.folder.shown(name), () => this.#settle(incoming), open.busy)
+    this.#files += 1
+    this.#bytes += entry.size
+  }
+
+  async #settle({ fd, mode, name, open: { folder }, owner, partial }: Incoming) {
+    let moved = false
+    try {
+      if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid)
+      fs.fchmodSync(fd, mode)
+      await fsync(fd)
+      // Whoever may write to the folder could have put something else in its place.
+      if (partial.folder.stat(partial.name)?.ino !== fs.fstatSync(fd).ino) throw isLink(folder.shown(name))
+      fs.renameSync(partial.folder.at(partial.name), folder.at(name))
+      moved = true
+    } finally {
+      fs.closeSync(fd)
+      if (!moved) partial.folder.unlink(partial.name)
+      this.#options.letGo(partial.name)
+    }
+  }
+
+  /** What is not whole goes, but for what can be gone on with when `keep` says so. */
+  async #drop(keep = false) {
+    const incoming = this.#incoming
+    if (incoming === undefined) return
+    this.#incoming = undefined
+    const { fd, partial, resumable, writing } = incoming
+    const failed = await writing.then(
+      () => false,
+      () => true
+    )
+    fs.closeSync(fd)
+    if (!keep || !resumable || failed) partial.folder.unlink(partial.name)
+    this.#options.letGo(partial.name)
+  }
+}
