@@ -2,7 +2,7 @@ import { appendFileSync, chmodSync, existsSync, readFileSync, writeFileSync } fr
 import { request } from "node:http"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { Deferred, Effect, Fiber, type Scope, Stream } from "effect"
+import { Deferred, Effect, Fiber, Random, type Scope, Stream } from "effect"
 import { McpAgentService } from "../../src/gen/mcp/v1/mcp_pb.ts"
 import * as GrpcClient from "../../src/grpc/client.ts"
 import { login, make as makeNode, type Node, read } from "../support/agent.ts"
@@ -132,6 +132,8 @@ export const drift = Effect.gen(function* () {
   yield* watchFile(log, alert.saw)
   const samples = { reader: [] as Array<number>, event: [] as Array<number>, alert: [] as Array<number> }
   for (let n = 0; n <= kills; n++) {
+    // podman looks at its log of events every 250 ms, for each reader at moments of its own: a kill must prefer none.
+    yield* Effect.sleep(yield* Random.nextIntBetween(0, 250))
     const { State } = JSON.parse(yield* api(socket, "GET", "/containers/shop-web/json"))
     const seen = [yield* reader.next, yield* event.next, yield* alert.next] as const
     const running = yield* back.next
