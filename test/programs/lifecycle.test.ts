@@ -6,6 +6,7 @@ import { restart, start, stop, undeploy } from "../../src/programs/lifecycle.ts"
 import { live, liveOrUnknown, statusOf } from "../../src/programs/report.ts"
 import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Registry } from "../../src/services/Registry.ts"
+import { RegistryUnavailable } from "../../src/services/RegistryError.ts"
 import { asked, deployed, node, passTime, shop, until } from "./support.ts"
 
 const whole = { service: "shop", component: undefined }
@@ -67,6 +68,31 @@ describe("stop, start and restart", () => {
         ["web true", "worker false"]
       )
       assert.deepStrictEqual(yield* states, ["web running (running)", "worker stopped (stopped)"])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("who restarted and who undeployed it is in the events", () =>
+    Effect.gen(function* () {
+      yield* running
+      yield* waited(restart(whole, "ada"))
+      yield* undeploy("shop", "bob")
+      const events = yield* (yield* Registry).events({ service: "shop", since: 0, after: 0, limit: 100 })
+      const told = events.map(({ actor, kind, to }) => `${kind} ${to} by ${actor}`)
+      assert.includeMembers(told, ["restart begun by ada", "desired stopped by bob"])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("a restart that the registry cannot take down touches no container", () =>
+    Effect.gen(function* () {
+      const control = yield* running
+      const registry = yield* Registry
+      const locked = new RegistryUnavailable({ operation: "written", why: "database is locked" })
+      const before = yield* control.containers
+      const error = yield* Effect.flip(restart(whole, "ada")).pipe(
+        Effect.provideService(Registry, { ...registry, recordEvent: () => locked })
+      )
+      assert.strictEqual(error.message, "the registry could not be written: database is locked")
+      assert.deepStrictEqual(yield* control.containers, before)
     }).pipe(Effect.provide(node()))
   )
 
