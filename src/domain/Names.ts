@@ -21,6 +21,9 @@ export type ComponentName = typeof ComponentName.Type
 export const containerName = (service: string, component: string): string =>
   service === component ? service : `${service}-${component}`
 
+/** A component among those of all services, as an operator types it; no name has a slash. */
+export const targetOf = (service: string, component: string): string => `${service}/${component}`
+
 /** What a replaced container is called until its deployment is over. */
 export const previousName = (container: string): string => `${container}.prev`
 

@@ -23,7 +23,6 @@ class Lock {
   readonly beside = Effect.unsafeMakeSemaphore(1)
   readonly serving = new Set<string>()
   holder: Holder | undefined
-  acts = 0
 }
 
 /**
@@ -52,7 +51,6 @@ export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLoc
         const held = Effect.acquireUseRelease(
           Effect.map(Clock.currentTimeMillis, (since) => {
             lock.holder = { act, since, automatic }
-            lock.acts += 1
             moves += 1
             underWay += 1
           }),
@@ -120,8 +118,6 @@ export class ServiceLocks extends Effect.Service<ServiceLocks>()("mcp/ServiceLoc
           return lock?.holder === undefined || lock.serving.has(container)
         }),
       holder: (service: string) => Effect.sync(() => Option.fromNullable(locks.get(service)?.holder)),
-      /** Counts the acts on a service: what was planned before another one began is to be looked at again. */
-      acts: (service: string) => Effect.sync(() => locks.get(service)?.acts ?? 0),
       /** Counts the beginnings and ends of acts on all services, and those under way. */
       moves: Effect.sync(() => ({ count: moves, underWay })),
       /** Services whose lock has become free. */

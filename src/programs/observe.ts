@@ -1,7 +1,7 @@
 import { Clock, Effect } from "effect"
 import { type Drift, driftOf } from "../domain/Drift.ts"
 import { version } from "../domain/Image.ts"
-import { containerName } from "../domain/Names.ts"
+import { containerName, targetOf } from "../domain/Names.ts"
 import type { RestartPolicy } from "../domain/Scalars.ts"
 import type { DesiredState, HealthState, ObservedState } from "../domain/State.ts"
 import type { Container } from "../services/ContainerRuntime.ts"
@@ -124,7 +124,9 @@ export const knownNow = (monitor: Pick<Monitor["Type"], "flaps" | "silencedUntil
     const registry = yield* Registry
     const services = yield* registry.services
     const policies = new Map(
-      services.flatMap(({ service, spec }) => spec.components.map((c) => [`${service}/${c.name}`, c.restart] as const))
+      services.flatMap(({ service, spec }) =>
+        spec.components.map((c) => [targetOf(service, c.name), c.restart] as const)
+      )
     )
     const counts = new Map((yield* registry.restarts).map((row) => [row.containerId, row]))
     const probed = yield* (yield* ContainerHealth).all
@@ -133,7 +135,7 @@ export const knownNow = (monitor: Pick<Monitor["Type"], "flaps" | "silencedUntil
       now,
       flapping: monitor.flaps(row.service, row.component),
       silencedUntil: monitor.silencedUntil(row.service, row.component, now),
-      policy: policies.get(`${row.service}/${row.component}`) ?? "no",
+      policy: policies.get(targetOf(row.service, row.component)) ?? "no",
       restarts: counts.get(row.containerId ?? ""),
       health: container?.state === "running" ? probed.get(container.id)?.state : undefined
     })
@@ -165,8 +167,8 @@ const messageOf = ({ exitCode, health, observed }: Live, detail: string | undefi
 /** Brings the registry up to what was seen of components whose rows these are; no deployment may be under way. */
 export const record = (rows: ReadonlyArray<ComponentRow>, seen: ReadonlyArray<Live>) =>
   Effect.gen(function* () {
-    const before = new Map(rows.map((row) => [`${row.service}/${row.component}`, row.observed]))
-    const changed = seen.filter((one) => before.get(`${one.service}/${one.component}`) !== one.observed)
+    const before = new Map(rows.map((row) => [targetOf(row.service, row.component), row.observed]))
+    const changed = seen.filter((one) => before.get(targetOf(one.service, one.component)) !== one.observed)
     if (changed.length === 0) return
     const probed = yield* (yield* ContainerHealth).all
     yield* (yield* Registry).observe(

@@ -1,5 +1,5 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
-import { containerName } from "../domain/Names.ts"
+import { containerName, targetOf } from "../domain/Names.ts"
 import { backoff, countedAt, dueOf, nextStart, none, type RestartsSoFar } from "../domain/Restart.ts"
 import { type Container, ContainerRuntime } from "../services/ContainerRuntime.ts"
 import { type ComponentRow, Registry, type RestartRow } from "../services/Registry.ts"
@@ -21,8 +21,6 @@ export interface Ended {
   readonly next: RestartsSoFar
   readonly at: number
 }
-
-const keyOf = (service: string, component: string) => `${service}/${component}`
 
 /** What the registry has of the restarts of the container that a component's row names. */
 export const restartsOf = (rows: ReadonlyArray<RestartRow>, { component, containerId, service }: ComponentRow) =>
@@ -155,7 +153,7 @@ export const superviseRestarts = Effect.gen(function* () {
   const plan = (ended: Ended) =>
     Effect.gen(function* () {
       const { component, service } = ended.row
-      const key = keyOf(service, component)
+      const key = targetOf(service, component)
       if (yield* FiberMap.has(pending, key)) return
       const now = yield* Clock.currentTimeMillis
       const { at, container, known, row } = ended

@@ -1,7 +1,6 @@
 import { Schema } from "effect"
 import { Action, ObservedState } from "../../domain/State.ts"
 import { MaybeText, Time, unreachable_nodes } from "./fields.ts"
-import { Why } from "./seeing.ts"
 
 /* What commands print that change what runs. */
 

@@ -1,5 +1,6 @@
 import { Cause, Effect, Hash, Queue } from "effect"
 import type { AlertKind } from "../../domain/Alerting.ts"
+import { targetOf } from "../../domain/Names.ts"
 import { type Alert, Alerter } from "../../services/Alerter.ts"
 import type { Live } from "../observe.ts"
 
@@ -25,7 +26,7 @@ export const postAlerts = Effect.gen(function* () {
   }
   return (alert: Alert) =>
     Effect.gen(function* () {
-      const worker = Math.abs(Hash.string(`${alert.service}/${alert.component}`)) % workers
+      const worker = Math.abs(Hash.string(targetOf(alert.service, alert.component))) % workers
       const queue = queues[worker]
       const taken = queue === undefined ? false : yield* Queue.offer(queue, alert)
       if (taken) return
@@ -37,7 +38,7 @@ export const postAlerts = Effect.gen(function* () {
 
 /** One sentence for the operator. */
 export const describe = (kind: AlertKind, { component, exitCode, observed, service }: Live): string => {
-  const name = `${service}/${component}`
+  const name = targetOf(service, component)
   switch (kind) {
     case "missing":
       return `${name} should run, and its container is gone`

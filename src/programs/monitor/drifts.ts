@@ -1,13 +1,12 @@
 import { Clock, Effect, FiberMap } from "effect"
 import { type AlertSettings, calm, isWorthKeeping, nextStep, type Watched } from "../../domain/Alerting.ts"
 import type { Drift } from "../../domain/Drift.ts"
+import { targetOf } from "../../domain/Names.ts"
 import { Registry } from "../../services/Registry.ts"
 import type { Live } from "../observe.ts"
 import { describe } from "./alerts.ts"
 import type { BestEffort } from "./bestEffort.ts"
 import type { Tell } from "./runtimeWatch.ts"
-
-const keyOf = (service: string, component: string) => `${service}/${component}`
 
 /** Drift that no observed state shows has events of its own. */
 const unseen: ReadonlySet<Drift> = new Set(["image", "spec"])
@@ -22,7 +21,7 @@ export const makeDrifts = () => {
   const states = new Map<string, Watched>()
   return {
     states,
-    flaps: (service: string, component: string) => states.get(keyOf(service, component))?.flapping !== undefined
+    flaps: (service: string, component: string) => states.get(targetOf(service, component))?.flapping !== undefined
   }
 }
 
@@ -56,7 +55,7 @@ export const judging = (
     const remember = (one: Live, before: Watched, after: Watched, told: boolean) =>
       Effect.gen(function* () {
         const { component, service } = one
-        const key = keyOf(service, component)
+        const key = targetOf(service, component)
         const keep = isWorthKeeping(after)
         if (after.ongoing.length === 0 && after.left.length === 0 && !keep) states.delete(key)
         else states.set(key, after)
@@ -71,7 +70,7 @@ export const judging = (
       judge: (one: Live) =>
         Effect.gen(function* () {
           const { component, desired, observed, service } = one
-          const key = keyOf(service, component)
+          const key = targetOf(service, component)
           const now = yield* Clock.currentTimeMillis
           const before = states.get(key) ?? calm
           const drift = one.drift.filter((kind) => kind !== "flapping")

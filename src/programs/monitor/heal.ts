@@ -1,5 +1,6 @@
 import { Clock, Effect, FiberMap, Option } from "effect"
 import type { Drift } from "../../domain/Drift.ts"
+import { targetOf } from "../../domain/Names.ts"
 import { backoff } from "../../domain/Restart.ts"
 import { ContainerRuntime } from "../../services/ContainerRuntime.ts"
 import { Registry } from "../../services/Registry.ts"
@@ -24,7 +25,7 @@ interface Healing {
   readonly at: number
 }
 
-const keyOf = ({ component, service }: Pick<Live, "component" | "service">) => `${service}/${component}`
+const keyOf = ({ component, service }: Pick<Live, "component" | "service">) => targetOf(service, component)
 
 /** Looked at again under the lock: another act may have changed what should be, or have done it already. */
 const heal = (one: Live) =>

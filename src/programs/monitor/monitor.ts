@@ -1,5 +1,7 @@
 import { Clock, Effect, Layer, Option, Queue, Ref, type Scope, Stream } from "effect"
 import type { AlertSettings } from "../../domain/Alerting.ts"
+import { targetOf } from "../../domain/Names.ts"
+import type { Container } from "../../services/ContainerRuntime.ts"
 import { Monitor } from "../../services/Monitor.ts"
 import { NodeInfo } from "../../services/NodeInfo.ts"
 import { type ComponentRow, Registry } from "../../services/Registry.ts"
@@ -41,7 +43,7 @@ const watching = (
     // Before anything is read: what changes meanwhile is looked at again.
     const news = yield* feed.follow
     const rememberTold = Effect.map(registry.watched, (rows) => {
-      for (const { component, service, state } of rows) states.set(`${service}/${component}`, state)
+      for (const { component, service, state } of rows) states.set(targetOf(service, component), state)
     })
     yield* Effect.orDie(Effect.retry(Effect.zipRight(silences.load, rememberTold), untilItAnswers))
 
@@ -90,12 +92,18 @@ const watching = (
           if (yield* healer.givesUp(one, flapping)) yield* giveUp(one)
           yield* healer.consider(one)
         }
-        yield* drifts.keep(only, new Set(rows.map(({ component, service }) => `${service}/${component}`)))
+        yield* drifts.keep(only, new Set(rows.map(({ component, service }) => targetOf(service, component))))
       })
     const giveUp = (one: Live) => {
       const { component, desired, observed, service } = one
       return tell("gave_up", { service, component, from: desired, to: observed, message: describe("gave_up", one) })
     }
+
+    const observeOwner = (container: Container) =>
+      Effect.gen(function* () {
+        const service = yield* serviceOf(container)
+        if (service !== undefined) yield* observe(service)
+      })
 
     const runtime = yield* watchRuntime(tell, settings.cooldown, write)
 
@@ -113,17 +121,14 @@ const watching = (
               drifts.beginAnew(one.service)
             }
             return yield* observe(one.service)
-          case "Changed": {
-            const service = yield* serviceOf(one.container)
-            return service === undefined ? undefined : yield* observe(service)
-          }
+          case "Changed":
+            return yield* observeOwner(one.container)
         }
       })
     const probed = (container: string) =>
       Effect.gen(function* () {
         const known = (yield* feed.containers).get(container)
-        const service = known === undefined ? undefined : yield* serviceOf(known)
-        if (service !== undefined) yield* observe(service)
+        if (known !== undefined) yield* observeOwner(known)
       })
 
     // One thing after another: two looks at one component must not tell the same thing twice.

@@ -1,8 +1,7 @@
 import { Clock, Effect, Option, PubSub, Stream } from "effect"
+import { targetOf } from "../../domain/Names.ts"
 import type { MonitorTarget } from "../../services/Monitor.ts"
 import { Registry } from "../../services/Registry.ts"
-
-const keyOf = (service: string, component: string) => `${service}/${component}`
 
 /** The maintenance windows, in the registry and, for those who ask often, in memory. */
 export const makeSilences = Effect.gen(function* () {
@@ -11,7 +10,7 @@ export const makeSilences = Effect.gen(function* () {
   const changed = yield* PubSub.unbounded<string>()
 
   const forget = (service: string, component: string) => {
-    windows.delete(keyOf(service, component))
+    windows.delete(targetOf(service, component))
     return registry.dropSilence(service, component)
   }
 
@@ -19,14 +18,14 @@ export const makeSilences = Effect.gen(function* () {
     load: Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       for (const { component, service, until } of yield* registry.silences) {
-        if (until > now) windows.set(keyOf(service, component), until)
+        if (until > now) windows.set(targetOf(service, component), until)
         else yield* forget(service, component)
       }
     }),
     /** Services whose windows have changed. */
     changed: Stream.fromPubSub(changed),
     silencedUntil: (service: string, component: string, now: number): number | undefined => {
-      const until = Math.max(windows.get(keyOf(service, "")) ?? 0, windows.get(keyOf(service, component)) ?? 0)
+      const until = Math.max(windows.get(targetOf(service, "")) ?? 0, windows.get(targetOf(service, component)) ?? 0)
       return until > now ? until : undefined
     },
     silence: ({ component = "", service }: MonitorTarget, forMs: number, actor: string) =>
@@ -36,7 +35,7 @@ export const makeSilences = Effect.gen(function* () {
         if (until === undefined) yield* forget(service, component)
         else {
           yield* registry.putSilence({ service, component, until, actor })
-          windows.set(keyOf(service, component), until)
+          windows.set(targetOf(service, component), until)
         }
         const message = until === undefined ? "" : `until ${new Date(until).toISOString()}`
         const to = until === undefined ? "ended" : "begun"
