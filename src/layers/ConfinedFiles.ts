@@ -14,7 +14,7 @@ import {
 import { confined, type Folder } from "./files/Folder.ts"
 import { fileError } from "./files/failure.ts"
 import { heldIn, nothingHeld } from "./files/held.ts"
-import { Receiver } from "./files/receive.ts"
+import { keyOf, Receiver } from "./files/receive.ts"
 import { receiving } from "./files/receiving.ts"
 import { remove } from "./files/remove.ts"
 import { entryOf, send } from "./files/send.ts"
@@ -51,7 +51,14 @@ const walk = (root: Folder, parts: ReadonlyArray<Uint8Array>) => {
 const resumableName = ({ modifiedMs, size }: FileEntry, path: Uint8Array) =>
   Buffer.from(createHash("sha256").update(path).update(`\0${size}\0${modifiedMs}`).digest("hex"))
 
-const pathKey = (parts: ReadonlyArray<Uint8Array>) => Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")]))
+/** What is mounted there, or has become a link, holds no names of our files. */
+const insideOf = (folder: Folder, name: Uint8Array) => {
+  try {
+    return folder.open(name)
+  } catch {
+    return undefined
+  }
+}
 
 /** How many names each file with several has below a folder. */
 const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<number, number> => {
@@ -59,7 +66,8 @@ const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<n
     const stat = folder.stat(name)
     if (stat?.isFile() && stat.nlink > 1) found.set(stat.ino, (found.get(stat.ino) ?? 0) + 1)
     if (!stat?.isDirectory()) continue
-    const below = folder.open(name)
+    const below = insideOf(folder, name)
+    if (below === undefined) continue
     try {
       names(below, found)
     } finally {
@@ -188,7 +196,7 @@ export const layer = (filesRoot: string): Layer.Layer<FileTransfer> =>
           if (!folder.stat(PARTIAL)?.isDirectory()) return nothingHeld
           const partial = folder.open(PARTIAL)
           try {
-            const name = resumableName(source, pathKey(parts))
+            const name = resumableName(source, keyOf(parts))
             return await heldIn(partial, name, source.size)
           } finally {
             partial.close()

@@ -8,7 +8,7 @@ import { hashed } from "./files/bytes.ts"
 import { plain } from "./files/Folder.ts"
 import { fileError } from "./files/failure.ts"
 import { heldIn } from "./files/held.ts"
-import { Receiver } from "./files/receive.ts"
+import { keyOf, Receiver } from "./files/receive.ts"
 import { receiving } from "./files/receiving.ts"
 import { entryOf, send } from "./files/send.ts"
 
@@ -26,7 +26,6 @@ const placed = (path: string) => {
 /** The same for the same path: `--resume` finds it again. */
 const partialName = (path: Uint8Array) =>
   Buffer.from(`.mcp-partial-${createHash("sha256").update(path).digest("hex").slice(0, 16)}`)
-const keyOf = (name: Uint8Array) => Buffer.concat([name, Buffer.from("/")])
 
 const allNamesInside = () => true
 
@@ -58,7 +57,7 @@ export const layer: Layer.Layer<LocalTree> = Layer.succeed(LocalTree, {
     attempt(path, async () => {
       const { folder, name } = placed(path)
       try {
-        return await heldIn(folder, partialName(keyOf(name)))
+        return await heldIn(folder, partialName(keyOf([name])))
       } finally {
         folder.close()
       }

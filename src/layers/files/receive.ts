@@ -4,10 +4,10 @@ import { promisify } from "node:util"
 import { Either } from "effect"
 import type { FileEntry, FilePart, Received } from "../../domain/FileParts.ts"
 import { splitPath, staysInside } from "../../domain/FilePath.ts"
-import { FileRefused, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
+import { FileRefused, FileUnusable, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
 import { hashed, writeAt } from "./bytes.ts"
 import type { Folder, Owner } from "./Folder.ts"
-import { fileError, isAFolder, isLink, special } from "./failure.ts"
+import { fileError, isLink, special } from "./failure.ts"
 
 const fsync = promisify(fs.fsync)
 
@@ -58,6 +58,9 @@ interface Incoming {
 
 const equal = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
 const NOTHING = new Uint8Array()
+/** What a temporary name is made of: `--resume` looks for the same again. */
+export const keyOf = (parts: ReadonlyArray<Uint8Array>) =>
+  Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")]))
 
 /** Takes a transfer's parts in their order. Every way out goes through `end`, which closes and clears. */
 export class Receiver {
@@ -133,9 +136,11 @@ export class Receiver {
       await this.#enter(parts, entry.mode)
       return
     }
-    if (name === undefined) throw isAFolder("the service's own folder")
+    if (name === undefined) {
+      throw new FileRefused({ path: ".", why: "is the service's own folder", nextStep: "name the file in it" })
+    }
     const open = await this.#enter(parts.slice(0, -1), 0o755)
-    if (entry.kind === "link") return this.#link(entry, open, name, parts.length - 1)
+    if (entry.kind === "link") return this.#link(entry, open, name, parts)
     if (entry.kind === "other") throw special(open.folder.shown(name))
     await this.#begin(entry, open, name, parts)
   }
@@ -190,19 +195,39 @@ export class Receiver {
     busy?.add(task)
   }
 
-  #link(entry: FileEntry, open: Open, name: Uint8Array, depth: number) {
+  /** What is at the name now: a file or a link gives way, and nothing else. */
+  #replaceable(folder: Folder, name: Uint8Array): fs.Stats | undefined {
+    const there = folder.stat(name)
+    if (there?.isDirectory()) {
+      throw new FileRefused({
+        path: folder.shown(name),
+        why: "is a folder",
+        nextStep: this.#options.tree
+          ? "remove it or give it another name: a folder gives way to no file or link"
+          : "end the path with / to write the file into it"
+      })
+    }
+    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) throw special(folder.shown(name))
+    return there
+  }
+
+  #link(entry: FileEntry, open: Open, name: Uint8Array, parts: ReadonlyArray<Uint8Array>) {
     const { folder } = open
     const target = entry.target ?? NOTHING
-    if (!staysInside(depth, target)) {
+    if (!staysInside(parts.length - 1, target)) {
       throw new PathOutsideRoot({ path: folder.shown(name), why: "is a link that leads out of the folder" })
     }
-    const there = folder.stat(name)
+    this.#replaceable(folder, name)
+    const partial = this.#options.partial(folder)
+    const draft = this.#options.partialName(entry, keyOf(parts))
     try {
-      if (there?.isSymbolicLink()) fs.unlinkSync(folder.at(name))
-      fs.symlinkSync(Buffer.from(target), folder.at(name))
+      partial.unlink(draft)
+      fs.symlinkSync(Buffer.from(target), partial.at(draft))
       const owner = this.#owner(open)
-      if (owner !== undefined) fs.lchownSync(folder.at(name), owner.uid, owner.gid)
+      if (owner !== undefined) fs.lchownSync(partial.at(draft), owner.uid, owner.gid)
+      fs.renameSync(partial.at(draft), folder.at(name))
     } catch (cause) {
+      partial.unlink(draft)
       throw fileError(folder.shown(name), cause)
     }
     open.dirty = true
@@ -211,20 +236,12 @@ export class Receiver {
 
   async #begin(entry: FileEntry, open: Open, name: Uint8Array, parts: ReadonlyArray<Uint8Array>) {
     const { folder } = open
-    const there = folder.stat(name)
-    if (there?.isDirectory()) {
-      throw new FileRefused({
-        path: folder.shown(name),
-        why: "is a folder",
-        nextStep: "end the path with / to write the file into it"
-      })
-    }
-    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) throw special(folder.shown(name))
+    const there = this.#replaceable(folder, name)
     const old = there?.isFile() ? there : undefined
     const resumable = !this.#options.tree && entry.size >= RESUMABLE_BYTES
     const partial = {
       folder: this.#options.partial(folder),
-      name: this.#options.partialName(entry, Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")])))
+      name: this.#options.partialName(entry, keyOf(parts))
     }
     if (!this.#options.take(partial.name)) {
       throw new FileRefused({
@@ -258,7 +275,12 @@ export class Receiver {
   async #openPartial({ folder, name }: Incoming["partial"], offset: number, shown: string) {
     if (offset === 0) {
       folder.unlink(name)
-      return { fd: folder.createFile(name), hash: createHash("sha256") }
+      try {
+        return { fd: folder.createFile(name), hash: createHash("sha256") }
+      } catch (cause) {
+        // The temporary name means nothing to who asked for another.
+        throw cause instanceof FileUnusable ? new FileUnusable({ path: shown, why: cause.why }) : cause
+      }
     }
     const fd = folder.reopenFile(name)
     try {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import { Either } from "effect"
 import type { FileEntry, FileKind, FilePart, FileParts, Held } from "../../domain/FileParts.ts"
-import { PARTIAL_FOLDER, shown, staysInside } from "../../domain/FilePath.ts"
+import { PARTIAL_FOLDER, shown, splitPath, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
 import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
 import type { Folder } from "./Folder.ts"
@@ -103,6 +104,9 @@ async function* within(
     if (depth === 0 && name.toString("latin1") === PARTIAL_FOLDER) continue
     const below = beneath(path, name)
     try {
+      // The other end would refuse it, and all the rest with it.
+      const split = splitPath(below)
+      if (Either.isLeft(split)) throw new PathOutsideRoot({ path: folder.shown(name), why: split.left })
       const stat = folder.stat(name)
       if (stat === undefined) continue
       if (stat.isFile()) yield* file(folder, name, below, options)
@@ -120,7 +124,7 @@ async function* within(
 }
 
 // One such file does not keep the rest of a folder from its place.
-const leftOut: ReadonlySet<string> = new Set(["FileRefused", "FileChanged", "PathOutsideRoot"])
+const leftOut: ReadonlySet<string> = new Set(["FileRefused", "FileChanged", "FileUnusable", "PathOutsideRoot"])
 
 async function* subfolder(
   parent: Folder,
