@@ -23,7 +23,8 @@ export const makeWorld = (): World => {
   const dir = fs.mkdtempSync(join(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mcp-hostile-"))
   const outside = join(dir, "outside")
   fs.mkdirSync(join(outside, "sub/deep"), { recursive: true })
-  for (const name of ["secret", "sub/secret", "sub/deep/secret", "x", "f"])
+  // A name is a secret too.
+  for (const name of ["secret", "sub/secret", "sub/deep/secret", "x", "f", SECRET, `sub/${SECRET}`])
     fs.writeFileSync(join(outside, name), SECRET)
   // What a walk that was led astray would find.
   for (const name of ["a", "sub/a", "e"]) fs.mkdirSync(join(outside, name), { recursive: true })
@@ -70,7 +71,7 @@ export const folderPart = (path: Uint8Array): FileParts => [
 
 export const last: FileParts = [{ _tag: "Last" }]
 
-/** The operations by name, each answering what was read of files. */
+/** The operations by name, each answering what was read: of files, and of their names. */
 export const operations = (filesRoot: string) => {
   const run = <A, E>(use: (files: FileTransfer["Type"]) => Effect.Effect<A, E>) =>
     Effect.flatMap(FileTransfer, use).pipe(Effect.provide(ConfinedFiles.layer(filesRoot)))
@@ -78,7 +79,11 @@ export const operations = (filesRoot: string) => {
   const pulled = (path: Uint8Array, all: boolean) =>
     run((files) =>
       files.pull("shop", path, all, undefined).pipe(
-        Stream.mapConcat((parts) => parts.flatMap((part) => (part._tag === "Data" ? [part.bytes] : []))),
+        Stream.mapConcat((parts) =>
+          parts.flatMap((part) =>
+            part._tag === "Data" ? [part.bytes] : part._tag === "Entry" ? [part.entry.path] : []
+          )
+        ),
         Stream.runCollect,
         Effect.map((chunks) => Buffer.concat([...chunks]).toString("latin1"))
       )
@@ -93,7 +98,10 @@ export const operations = (filesRoot: string) => {
       run((files) => files.push("shop", path, tree, Stream.make(...parts, last))).pipe(Effect.as("")),
     pull: (path: Uint8Array) => pulled(path, false),
     pullTree: (path: Uint8Array) => pulled(path, true),
-    list: (path: Uint8Array) => run((files) => files.list("shop", path, new Uint8Array())).pipe(Effect.as("")),
+    list: (path: Uint8Array) =>
+      run((files) => files.list("shop", path, new Uint8Array())).pipe(
+        Effect.map(({ entries }) => Buffer.concat(entries.map((entry) => entry.path)).toString("latin1"))
+      ),
     remove: (path: Uint8Array, all: boolean) => run((files) => files.remove("shop", path, all)).pipe(Effect.as(""))
   }
 }
