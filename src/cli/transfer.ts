@@ -1,13 +1,14 @@
 import { Options } from "@effect/cli"
-import { Clock, Effect, Option, Schedule, Stream } from "effect"
-import type { FileEntry, FileParts } from "../domain/FileParts.ts"
+import { Cause, Clock, Effect, Option, Exit as Outcome, Schedule, Stream } from "effect"
+import { type FileEntry, type FileParts, RESUMABLE_BYTES } from "../domain/FileParts.ts"
 import { shown } from "../domain/FilePath.ts"
 import { ExitWith, UsageError } from "../services/CliError.ts"
 import { clearLine, shorten } from "./ansi.ts"
 import { bytes } from "./bytes.ts"
 import { Exit } from "./errors.ts"
 import { Globals } from "./Globals.ts"
-import { warn } from "./output.ts"
+import { isRefusal, isRpcError, isSilence } from "./nodes.ts"
+import { note, warn } from "./output.ts"
 import { Screen } from "./Screen.ts"
 import { took, uptime } from "./time.ts"
 
@@ -78,6 +79,19 @@ export const progressLine = (seen: Omit<Seen, "skipped">, now: number): string =
     .join("  ")
 }
 
+/** Cut by the operator or the line, and there is something that `--resume` goes on with. */
+const canGoOn = ({ bytes, current }: Seen, outcome: Outcome.Exit<unknown, unknown>) =>
+  Outcome.isFailure(outcome) &&
+  (Cause.isInterrupted(outcome.cause) ||
+    Option.exists(
+      Cause.failureOption(outcome.cause),
+      (error) => isRpcError(error) && isSilence(error) && !isRefusal(error)
+    )) &&
+  bytes > 0 &&
+  current?.kind === "file" &&
+  current.path.length === 0 &&
+  current.size >= RESUMABLE_BYTES
+
 const EVERY_MS = 200
 
 /** Counts what goes by, and on a terminal shows it. */
@@ -93,6 +107,11 @@ export const watched = Effect.gen(function* () {
     current: undefined,
     skipped: []
   }
+  yield* Effect.addFinalizer((outcome) =>
+    canGoOn(seen, outcome)
+      ? note("the file is kept as far as it came: the same with --resume goes on from there")
+      : Effect.void
+  )
   if (screen.errIsTty && !quiet) {
     const draw = Effect.gen(function* () {
       const { columns } = yield* screen.size

@@ -1,5 +1,8 @@
 /* A transfer as the operator's side and the agent's both see it, whichever of them sends. */
 
+/** A smaller file is sent again as quickly as it is looked for. */
+export const RESUMABLE_BYTES = 1024 * 1024
+
 export type FileKind = "file" | "folder" | "link" | "other"
 
 export interface FileEntry {

@@ -5,6 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { progressLine } from "../../src/cli/transfer.ts"
 import * as pb from "../../src/gen/mcp/v1/mcp_pb.ts"
+import { Code, RpcError } from "../../src/grpc/status.ts"
+import type { AgentClient } from "../../src/services/Agents.ts"
 import { sha256 } from "../layers/hostile.ts"
 import { temporaryFolder } from "../support/folder.ts"
 import { agent, info, listReply, mcp } from "./support.ts"
@@ -81,6 +83,31 @@ describe("push and pull", () => {
       assert.match(ran.err, /cut before its end; what was there before is as it was[\s\S]*--resume/)
       assert.strictEqual(readFileSync(join(here, "f"), "utf8"), "old")
       assert.isFalse(existsSync(join(here, "f/f")))
+    })
+  )
+
+  it.effect("that are cut say how they go on", () =>
+    Effect.gen(function* () {
+      const here = temporaryFolder()
+      writeFileSync(join(here, "large"), Buffer.alloc(2 * 1024 ** 2))
+      writeFileSync(join(here, "small"), "small")
+      const lost = new RpcError({ code: Code.UNAVAILABLE, reason: "NODE_UNREACHABLE", detail: "connection lost" })
+      const refused = new RpcError({ code: Code.PERMISSION_DENIED, reason: "NOT_ALLOWED", detail: "verb files" })
+      const pushing = (file: string, error: RpcError, ...more: ReadonlyArray<string>) => {
+        const pushFile: AgentClient["pushFile"] = (requests) =>
+          Effect.zipRight(Stream.runDrain(Stream.take(requests, 3)), Effect.fail(error))
+        return mcp(["push", join(here, file), "web", ...more], { agents: { rift: agent({ listServices, pushFile }) } })
+      }
+      const goesOn = /the file is kept as far as it came: the same with --resume goes on from there/
+      const cut = yield* pushing("large", lost)
+      assert.strictEqual(cut.code, 1)
+      assert.match(cut.err, goesOn)
+      for (const ran of [
+        yield* pushing("small", lost),
+        yield* pushing("large", refused),
+        yield* pushing("", lost, "-r")
+      ])
+        assert.notMatch(ran.err, goesOn)
     })
   )
 

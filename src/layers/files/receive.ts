@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto"
 import * as fs from "node:fs"
 import { promisify } from "node:util"
 import { Either } from "effect"
-import type { FileEntry, FilePart, Received } from "../../domain/FileParts.ts"
+import { type FileEntry, type FilePart, RESUMABLE_BYTES, type Received } from "../../domain/FileParts.ts"
 import { splitPath, staysInside } from "../../domain/FilePath.ts"
 import { FileRefused, FileUnusable, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
 import { hashed, writeAt } from "./bytes.ts"
@@ -11,8 +11,6 @@ import { fileError, isLink, special } from "./failure.ts"
 
 const fsync = promisify(fs.fsync)
 
-/** A smaller file is sent again as quickly as it is looked for. */
-export const RESUMABLE_BYTES = 1024 * 1024
 const AT_ONCE = 16
 
 export interface ReceiveOptions {
