@@ -30,8 +30,13 @@ export const parseDotenv = (
   text: string,
   lookup: Lookup,
   raw = false
-): { readonly values: ReadonlyMap<string, string>; readonly problems: ReadonlyArray<DotenvProblem> } => {
+): {
+  readonly values: ReadonlyMap<string, string>
+  readonly problems: ReadonlyArray<DotenvProblem>
+  readonly notes: ReadonlyArray<DotenvProblem>
+} => {
   const values = new Map<string, string>()
+  const notes: Array<DotenvProblem> = []
   const problems: Array<DotenvProblem> = []
   const source = text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n")
   const known: Lookup = (name) => lookup(name) ?? values.get(name)
@@ -57,9 +62,14 @@ export const parseDotenv = (
         const start = from + (/^[^\S\n]*/.exec(source.slice(from, end))?.[0].length ?? 0)
         const quote = source[start]
         const put = (value: string, expand: boolean) =>
-          Either.match(expand ? interpolate(value, known) : Either.right({ text: value }), {
+          Either.match(expand ? interpolate(value, known) : Either.right({ text: value, unset: [] }), {
             onLeft: (message) => void problems.push({ line: here, message: `${name}: ${message}` }),
-            onRight: (done) => void values.set(name, done.text)
+            onRight: (done) => {
+              values.set(name, done.text)
+              // Not by its name: what follows a dollar may be the rest of a password.
+              const message = `${name}: a variable in it is not set: nothing stands in its place; within '...' a dollar is itself`
+              if (done.unset.length > 0) notes.push({ line: here, message })
+            }
           })
         if (raw) put(source.slice(from, end), false)
         else if (quote === '"' || quote === "'") {
@@ -85,5 +95,5 @@ export const parseDotenv = (
     line += source.slice(i, end + 1).split("\n").length - 1
     i = end + 1
   }
-  return { values, problems }
+  return { values, problems, notes }
 }

@@ -4,7 +4,8 @@ import type { Scope } from "./Scope.ts"
 import { boolean, each, eachItem, expected, type Handler, scalar, walk } from "./walk.ts"
 
 /** Told by its name alone: no value is looked at. */
-const secretName = /(PASS(WORD|WD|PHRASE)?|SECRET|TOKEN|(API|PRIVATE|ACCESS|ENCRYPTION|SECRET)_?KEY|CREDENTIALS?)$/i
+const secretName =
+  /(PASS(WORD|WD|PHRASE)?|SECRET|TOKEN|(API|PRIVATE|ACCESS|ENCRYPTION|SECRET)_?KEY(_?BASE)?|CREDENTIALS?)$/i
 
 const isName = (name: string) => /^[A-Za-z_][\w.-]*$/.test(name) && name !== "__proto__"
 
@@ -36,6 +37,7 @@ export const envFile =
       if (path?.kind !== "scalar") return report.wrong(item.place, at, "needs the path of a file")
       const file = resolvePath(path.base, path.text)
       const values = readEnvFile(loader, file, lookup, { node: path, key: at }, { raw, required })
+      if (values === undefined) return report.advise(path.place, at, `there is no file ${file}, and none is required`)
       for (const [name, text] of values) put(scope, path, at, name, text)
       report.changed(
         path.place,

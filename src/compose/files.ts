@@ -20,22 +20,24 @@ export const mostFiles = 50
 export const resolvePath = (base: string, path: string): string => (isAbsolute(path) ? path : join(base, path))
 export const isRemote = (path: string) => /^(https?:|git@|git:|ssh:|oci:|github\.com\/)|\.git(#|$)/.test(path)
 
-/** The values of an env file. */
+/** The values of an env file; undefined where there is none and none has to be. */
 export const readEnvFile = (
   { read, report }: Loader,
   file: string,
   lookup: Lookup,
   from: { readonly node: Node; readonly key: string } | undefined,
   { raw = false, required = true } = {}
-): ReadonlyMap<string, string> => {
+): ReadonlyMap<string, string> | undefined => {
   const place = from?.node.place ?? { file, line: 1, column: 1 }
   const found = read(file)
   if (Either.isLeft(found)) report.wrong(place, from?.key ?? "", `${file} cannot be read: ${found.left}`)
   else if (found.right !== undefined) {
-    const { problems, values } = parseDotenv(found.right, lookup, raw)
+    const { notes, problems, values } = parseDotenv(found.right, lookup, raw)
     for (const { line, message } of problems) report.wrong({ file, line, column: 1 }, "", message)
+    for (const { line, message } of notes) report.advise({ file, line, column: 1 }, "", message)
     return values
   } else if (required) report.wrong(place, from?.key ?? "", `there is no file ${file}`)
+  else return undefined
   return new Map()
 }
 

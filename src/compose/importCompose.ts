@@ -220,7 +220,7 @@ export const importCompose = (input: Input): Either.Either<Imported, Problems> =
   const loader = { read: input.read, report }
   const file = input.envFile ?? (folder === "." ? ".env" : `${folder}/.env`)
   const values = readEnvFile(loader, file, own, undefined, { required: input.envFile !== undefined })
-  const lookup: Lookup = (name) => own(name) ?? values.get(name)
+  const lookup: Lookup = (name) => own(name) ?? values?.get(name)
   const failed = () => Either.left(inOrder(report.problems).map(withUnset(report)) as unknown as Problems)
 
   besides(report, input, start)

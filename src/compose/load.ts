@@ -83,7 +83,7 @@ const includes = (loader: Loader, root: MapNode, lookup: Lookup, chain: Readonly
         : [{ node: item, file: join(base, ".env") }]
     for (const { file, node } of sources) {
       const values = readEnvFile(loader, file, known, { node, key }, { required: envFiles.length > 0 })
-      for (const [name, value] of values) own.set(name, value)
+      for (const [name, value] of values ?? []) own.set(name, value)
     }
     const theirs = loadFiles(loader, files, base, known, chain)
     if (theirs !== undefined) result = joined(report, result, theirs)

@@ -106,12 +106,12 @@ const features: Readonly<Record<string, Readonly<Record<string, Feature>>>> = {
       keys: "env_file:\n  - one.env\n  - path: two.env\n    required: false\n  - path: none.env\n    required: false\nenvironment: { C: own }",
       files: { "shop/one.env": "A=1\nB=1\nC=1\nR=$A-${HERE}\n", "shop/two.env": "export B='two $A' # no\n" },
       gives: { env: { A: "1", B: "two $A", C: "own", R: "1-from here" } },
-      says: says("changed", "env_file[0]", "env_file[1]", "env_file[2]")
+      says: [...says("changed", "env_file[0]", "env_file[1]"), ...says("advice", "env_file[2]")]
     },
     "what looks like a secret is told by its name alone": {
-      keys: "environment: { DB_PASSWORD: hunter2, DB_PASSWORD_FILE: /run/secrets/x }",
-      gives: { env: { DB_PASSWORD: "hunter2", DB_PASSWORD_FILE: "/run/secrets/x" } },
-      says: says("advice", "environment.DB_PASSWORD")
+      keys: "environment: { DB_PASSWORD: hunter2, DB_PASSWORD_FILE: /run/secrets/x, SECRET_KEY_BASE: hunter2 }",
+      gives: { env: { DB_PASSWORD: "hunter2", DB_PASSWORD_FILE: "/run/secrets/x", SECRET_KEY_BASE: "hunter2" } },
+      says: says("advice", "environment.DB_PASSWORD", "environment.SECRET_KEY_BASE")
     }
   },
   "command and entrypoint": {

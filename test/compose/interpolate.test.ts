@@ -105,6 +105,16 @@ I=\${NONE:-$A}\r
     ])
   })
 
+  it("tells where a variable that is not set stands in a value, but not what it is called", () => {
+    const { notes, values } = parseDotenv("A=$SET\n\nDB_PASSWORD=hun$ter2\nB='hun$ter2'\n", lookup)
+    assert.deepStrictEqual([values.get("DB_PASSWORD"), values.get("B")], ["hun", "hun$ter2"])
+    assert.deepStrictEqual(
+      notes.map(({ line }) => line),
+      [3]
+    )
+    assert.match(notes[0]?.message ?? "", /^DB_PASSWORD: a variable in it is not set(?!.*ter2)/)
+  })
+
   it("ends, whatever it holds", () => {
     fc.assert(fc.property(fc.string(), (text) => void parseDotenv(text, lookup)))
     parseDotenv('"'.repeat(200_000), lookup)
