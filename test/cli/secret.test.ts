@@ -86,7 +86,12 @@ describe("secret set", () => {
       for (const wrong of [yield* set([], ""), yield* set(["--trim"], "\n"), yield* set(["--file", file])]) {
         assert.strictEqual(wrong.code, 2)
       }
-      assert.include((yield* set([], "x".repeat(512 * 1024 + 1))).err, "longer than 524288 bytes")
+      const tooLong = "longer than 524288 bytes"
+      assert.include((yield* set([], "x".repeat(512 * 1024 + 1))).err, tooLong)
+      // What has no end is not read to it.
+      assert.include((yield* set(["--file", "/dev/zero"])).err, tooLong)
+      assert.include((yield* set(["--file", "/no/such file"])).err, "next: check it: ls -l '/no/such file'")
+      assert.strictEqual((yield* set(["--file", tmpdir()])).code, 2)
     })
   )
 

@@ -2,6 +2,7 @@ import { FileSystem } from "@effect/platform"
 import { Chunk, Effect, Option, Redacted, Stream } from "effect"
 import { longestSecret } from "../../../domain/Secret.ts"
 import { UsageError } from "../../../services/CliError.ts"
+import { quoted } from "../../errors.ts"
 import { note } from "../../output.ts"
 import { Screen } from "../../Screen.ts"
 import { Stdio } from "../../Stdio.ts"
@@ -19,28 +20,32 @@ const typed = (service: string, secret: string) =>
 
 const tooLong = new UsageError({ problem: `the value is longer than ${longestSecret} bytes` })
 
-const piped = Effect.gen(function* () {
-  const { input } = yield* Stdio
-  let length = 0
-  const chunks = yield* input.pipe(
-    Stream.takeWhile((bytes) => {
-      length += bytes.length
-      return length <= longestSecret
-    }),
-    Stream.runCollect
-  )
-  return length > longestSecret ? yield* tooLong : Buffer.concat(Chunk.toReadonlyArray(chunks))
-})
+/** No more of it than a value may have: a device has no end. */
+const bounded = <E, R>(input: Stream.Stream<Uint8Array, E, R>) =>
+  Effect.gen(function* () {
+    let length = 0
+    const chunks = yield* input.pipe(
+      Stream.takeWhile((bytes) => {
+        length += bytes.length
+        return length <= longestSecret
+      }),
+      Stream.runCollect
+    )
+    return length > longestSecret ? yield* tooLong : Buffer.concat(Chunk.toReadonlyArray(chunks))
+  })
+
+const piped = Effect.flatMap(Stdio, ({ input }) => bounded(input))
 
 const fromFile = (file: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    return Buffer.from(yield* fs.readFile(file))
-  }).pipe(
-    Effect.mapError(
-      () => new UsageError({ problem: `the file ${file} cannot be read`, nextStep: `check it: ls -l ${file}` })
-    )
+  Effect.flatMap(FileSystem.FileSystem, (fs) => bounded(fs.stream(file))).pipe(
+    Effect.catchTags({
+      BadArgument: () => unreadable(file),
+      SystemError: () => unreadable(file)
+    })
   )
+
+const unreadable = (file: string) =>
+  new UsageError({ problem: `the file ${file} cannot be read`, nextStep: `check it: ls -l ${quoted(file)}` })
 
 const lastNewline = /\r?\n$/
 
