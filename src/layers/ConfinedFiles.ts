@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto"
 import * as fs from "node:fs"
+import { setImmediate } from "node:timers/promises"
 import { Effect, Either, Layer, Stream } from "effect"
 import type { FileEntry, FileParts } from "../domain/FileParts.ts"
 import { PARTIAL_FOLDER, shown, splitPath } from "../domain/FilePath.ts"
@@ -11,7 +12,7 @@ import {
   PathOutsideRoot,
   type PushOptions
 } from "../services/FileTransfer.ts"
-import { confined, type Folder } from "./files/Folder.ts"
+import { confined, type Folder, OFTEN } from "./files/Folder.ts"
 import { fileError } from "./files/failure.ts"
 import { heldIn, nothingHeld } from "./files/held.ts"
 import { keyOf, Receiver } from "./files/receive.ts"
@@ -61,15 +62,16 @@ const insideOf = (folder: Folder, name: Uint8Array) => {
 }
 
 /** How many names each file with several has below a folder. */
-const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<number, number> => {
-  for (const name of folder.names()) {
+const names = async (folder: Folder, found = new Map<number, number>()): Promise<ReadonlyMap<number, number>> => {
+  for (const [i, name] of folder.names().entries()) {
+    if (i % OFTEN === 0) await setImmediate()
     const stat = folder.stat(name)
     if (stat?.isFile() && stat.nlink > 1) found.set(stat.ino, (found.get(stat.ino) ?? 0) + 1)
     if (!stat?.isDirectory()) continue
     const below = insideOf(folder, name)
     if (below === undefined) continue
     try {
-      names(below, found)
+      await names(below, found)
     } finally {
       below.close()
     }
@@ -78,10 +80,10 @@ const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<n
 }
 
 const allNamesInside = (root: Folder) => {
-  let found: ReadonlyMap<number, number> | undefined
-  return (stat: fs.Stats) => {
+  let found: Promise<ReadonlyMap<number, number>> | undefined
+  return async (stat: fs.Stats) => {
     found ??= names(root)
-    return found.get(stat.ino) === stat.nlink
+    return (await found).get(stat.ino) === stat.nlink
   }
 }
 

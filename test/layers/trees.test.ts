@@ -107,3 +107,27 @@ it.effect("what cannot be written here is told of by the name that was asked for
     assert.match(failed.message, /\/sys\/mcp-test\b(?!.*partial)/)
   })
 )
+
+it.live("others are served while the files of a large folder are counted", () =>
+  Effect.gen(function* () {
+    const { files, root } = world()
+    for (let i = 0; i < 3_000; i += 1) fs.writeFileSync(join(root, String(i)), "")
+    let turns = 0
+    const timer = setInterval(() => {
+      turns += 1
+    })
+    const head = files.run((f) => Stream.runHead(f.pull("shop", Buffer.from("."), true, undefined)))
+    yield* head.pipe(Effect.ensuring(Effect.sync(() => clearInterval(timer))))
+    assert.isAbove(turns, 3)
+  })
+)
+
+it.effect("a service's folder that is a link is refused, and what to do is said", () =>
+  Effect.gen(function* () {
+    const { files, root } = world()
+    fs.rmdirSync(root)
+    fs.symlinkSync("/etc", root)
+    const refused = yield* Effect.flip(files.pull(Buffer.from("hostname")))
+    assert.match("nextStep" in refused ? refused.nextStep : "", /make it a folder on the node/)
+  })
+)

@@ -1,13 +1,16 @@
 import * as fs from "node:fs"
 import { promisify } from "node:util"
 import { shown } from "../../domain/FilePath.ts"
-import { PathOutsideRoot } from "../../services/FileTransfer.ts"
+import { FileRefused, PathOutsideRoot } from "../../services/FileTransfer.ts"
 import { codeOf, fileError, isLink, notAFolder } from "./failure.ts"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 
 const fsync = promisify(fs.fsync)
 const FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+
+/** After so many files a walk lets others be served. */
+export const OFTEN = 256
 
 /** An open folder, and what is done in it by name: a name is one part of a path, and no link is ever followed. */
 export class Folder {
@@ -177,7 +180,11 @@ export const confined = (root: string, name: string, make = false): Folder | und
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return undefined
     if (codeOf(cause) === "ENOTDIR" || codeOf(cause) === "ELOOP") {
-      throw new PathOutsideRoot({ path: `${root}/${name}`, why: "is a link or no folder" })
+      throw new FileRefused({
+        path: `${root}/${name}`,
+        why: "is a link or no folder, and a service's files lie in a folder",
+        nextStep: "make it a folder on the node; another disk can be mounted there"
+      })
     }
     throw fileError(`${root}/${name}`, cause)
   } finally {

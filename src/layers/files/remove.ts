@@ -1,10 +1,8 @@
 import * as fs from "node:fs"
 import { setImmediate } from "node:timers/promises"
 import { FileNotFound, FileRefused } from "../../services/FileTransfer.ts"
-import type { Folder } from "./Folder.ts"
+import { type Folder, OFTEN } from "./Folder.ts"
 import { codeOf, fileError } from "./failure.ts"
-
-const OFTEN = 256
 
 /** Removes what lies at a name: links are removed and never followed. Answers how many files, folders and links went. */
 export const remove = async (parent: Folder, name: Uint8Array, recursive: boolean): Promise<number> => {
@@ -27,7 +25,6 @@ export const remove = async (parent: Folder, name: Uint8Array, recursive: boolea
       }
     } else folder.unlink(name)
     removed += 1
-    // Others are served meanwhile.
     if (removed % OFTEN === 0) await setImmediate()
   }
   const within = async (folder: Folder) => {

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import { setImmediate } from "node:timers/promises"
 import { Either } from "effect"
 import type { FileEntry, FileKind, FilePart, FileParts, Held } from "../../domain/FileParts.ts"
 import { PARTIAL_FOLDER, shown, splitPath, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
 import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
-import type { Folder } from "./Folder.ts"
+import { type Folder, OFTEN } from "./Folder.ts"
 import { fileError, isAFolder, linkedElsewhere, special } from "./failure.ts"
 
 export interface SendOptions {
@@ -13,7 +14,7 @@ export interface SendOptions {
   readonly tree: boolean
   readonly held: Held | undefined
   /** Whether a file that has several names has all of them where it may be read. */
-  readonly allNamesInside: (stat: fs.Stats) => boolean
+  readonly allNamesInside: (stat: fs.Stats) => boolean | Promise<boolean>
 }
 
 export const kindOf = (stat: fs.Stats): FileKind =>
@@ -46,7 +47,7 @@ async function* file(
     try {
       const stat = fs.fstatSync(fd)
       if (!stat.isFile()) throw special(folder.shown(name))
-      if (stat.nlink > 1 && !options.allNamesInside(stat)) throw linkedElsewhere(folder.shown(name))
+      if (stat.nlink > 1 && !(await options.allNamesInside(stat))) throw linkedElsewhere(folder.shown(name))
       const before = fs.fstatSync(fd, { bigint: true })
       const { held } = options
       const begun = held === undefined || held.bytes > stat.size ? undefined : await hashed(fd, held.bytes)
@@ -144,9 +145,10 @@ async function* subfolder(
 }
 
 /** Files and bytes that lie in a folder, for those who wait. */
-const total = (folder: Folder): { files: number; bytes: number } => {
+const total = async (folder: Folder): Promise<{ files: number; bytes: number }> => {
   const sum = { files: 0, bytes: 0 }
-  for (const name of folder.names()) {
+  for (const [i, name] of folder.names().entries()) {
+    if (i % OFTEN === 0) await setImmediate()
     try {
       const stat = folder.stat(name)
       if (stat?.isFile()) {
@@ -155,7 +157,7 @@ const total = (folder: Folder): { files: number; bytes: number } => {
       } else if (stat?.isDirectory()) {
         const below = folder.open(name)
         try {
-          const { bytes, files } = total(below)
+          const { bytes, files } = await total(below)
           sum.files += files
           sum.bytes += bytes
         } finally {
@@ -178,7 +180,7 @@ async function* parts(parent: Folder, name: Uint8Array | undefined, options: Sen
     if (!options.tree) throw isAFolder(name === undefined ? "." : parent.shown(name))
     const folder = name === undefined ? parent : parent.open(name)
     try {
-      yield { _tag: "Total", ...total(folder) }
+      yield { _tag: "Total", ...(await total(folder)) }
       yield { _tag: "Entry", entry: entryOf(NOTHING, stat) }
       yield* within(folder, NOTHING, 0, options)
     } finally {
