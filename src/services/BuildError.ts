@@ -42,7 +42,7 @@ export class ImageRegistryUnauthorized extends Schema.TaggedError<ImageRegistryU
   { registry: Schema.String, image: Schema.String, why: Schema.String }
 ) {
   override get message() {
-    return `the image registry ${this.registry} does not allow it for ${this.image}: ${this.why}`
+    return `the image registry ${this.registry} refuses ${this.image}: ${this.why}`
   }
 }
 

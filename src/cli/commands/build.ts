@@ -63,9 +63,9 @@ export const build = Command.make(
     const found = yield* checked(yield* selection({ targets, all: false, file: undefined }))
     const results: Array<Built<CliFailure>> = []
     for (const { definition, spec, warnings } of found) {
-      for (const text of warnings) yield* warn(text)
       const node = yield* nodeOf(spec.node)
       const sources = yield* buildSources({ spec, file: definition.file, image }, node?.arch)
+      for (const text of warnings) yield* warn(text)
       const delivery = yield* deliveryOf({ push })
       results.push(
         ...(yield* Effect.scoped(
