@@ -79,12 +79,18 @@ const step = /^(?:\[\d+\/\d+\] )?STEP \d+\/\d+: /
 
 export const isStep = (line: string): boolean => step.test(line)
 
+const inStep = [
+  /^while running runtime: /,
+  // Of what is to be copied; the name is as the Dockerfile has it, below the context folder.
+  /^checking on sources under "[^"]*": (?:copier: )?(?:stat: )?/
+]
+
 /** Why a build failed, in one line. */
 export const buildReason = (error: string): string => {
-  const [, what, why] = /building at STEP "(.*)": ([\s\S]*)$/.exec(error) ?? []
-  return what === undefined
-    ? reasonOf(error)
-    : `${reasonOf(why ?? "").replace(/^while running runtime: /, "")} at the step ${what}`
+  const [, step, text] = /building at STEP "(.*?)": ([\s\S]*)$/.exec(error) ?? []
+  if (step === undefined) return reasonOf(error)
+  const why = inStep.reduce((left, prefix) => left.replace(prefix, ""), reasonOf(text ?? ""))
+  return `${why} at the step ${step}`
 }
 
 /** What the last step wrote. */
