@@ -66,7 +66,7 @@ export class BuildFailed extends Schema.TaggedError<BuildFailed>()("BuildFailed"
   lastLines: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.dockerfile} does not build: ${this.why}`
+    return `${this.why} (${this.dockerfile})`
   }
 }
 

@@ -163,7 +163,10 @@ describe("mcp build", () => {
       const ran = yield* building(["shop", "--push"], { build: failing, push: refused })
       assert.strictEqual(ran.code, 1)
       assert.match(ran.out, /web:1 {2}failed {2}-\n.*api:1 {2}failed {2}-\n$/)
-      assert.include(ran.err, "mcp: r.example/shop/web:1 was not built: /work/shop/Dockerfile does not build: exit")
+      assert.include(
+        ran.err,
+        "mcp: r.example/shop/web:1 was not built: exit status 3 at the step RUN make (/work/shop/Dockerfile)\n"
+      )
       assert.include(ran.err, "    no rule to make\n  next: correct /work/shop/Dockerfile")
       assert.include(ran.err, `refuses ${api}: authentication required\n  next: podman login r.example`)
       const json = (yield* building(["shop", "--push", "--json"], { build: failing })).json()

@@ -87,13 +87,10 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
       const words = yield* order("fails", `FROM ${Podman.image}\nRUN echo before\n${fails}\n`)
       const error = yield* Effect.flip(run(words))
       assert.strictEqual(error._tag, "BuildFailed")
-      assert.match(
-        error.message,
-        /^\/.*\/fails\/Dockerfile does not build: .*exit status 3 at the step RUN echo first;/
-      )
+      assert.match(error.message, /^exit status 3 at the step RUN echo first; .* \(\/.*\/fails\/Dockerfile\)$/)
       assert.deepStrictEqual(error._tag === "BuildFailed" ? [...error.lastLines].sort() : [], ["first", "second"])
       const missing = yield* Effect.flip(run(yield* order("missing", "FROM scratch\nCOPY nope /\n")))
-      assert.match(missing.message, /nope.*no such file or directory at the step COPY nope/)
+      assert.match(missing.message, /^"\/nope": no such file or directory at the step COPY nope/)
       const base = yield* Effect.flip(run(yield* order("base", "FROM 127.0.0.1:9/base:1\n")))
       assert.strictEqual(base._tag, "ImageRegistryUnreachable")
       assert.match(base.message, /image registry 127\.0\.0\.1:9: .*connection refused$/)

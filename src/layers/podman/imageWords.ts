@@ -90,12 +90,12 @@ export const buildReason = (error: string): string => {
   const [, step, text] = /building at STEP "(.*?)": ([\s\S]*)$/.exec(error) ?? []
   if (step === undefined) return reasonOf(error)
   const why = inStep.reduce((left, prefix) => left.replace(prefix, ""), reasonOf(text ?? ""))
-  return `${why} at the step ${step}`
+  return `${why} at the step ${step.length > 120 ? `${step.slice(0, 119)}…` : step}`
 }
 
 /** What the last step wrote. */
 export const lastStep = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   lines
     .slice(lines.findLastIndex(isStep) + 1)
-    .filter((line) => line.trim() !== "" && !/^(?:--> |Error: )/.test(line))
+    .filter((line) => line.trim() !== "" && !/^(?:--> |Error: |time="[^"]*" level=)/.test(line))
     .slice(-12)
