@@ -1,9 +1,9 @@
 import { Schema } from "effect"
 
-/** There is no podman on this machine's PATH. */
-export class PodmanMissing extends Schema.TaggedError<PodmanMissing>()("PodmanMissing", {}) {
+/** There is no podman on this machine's PATH, or the machine that podman has for itself does not run. */
+export class PodmanMissing extends Schema.TaggedError<PodmanMissing>()("PodmanMissing", { why: Schema.String }) {
   override get message() {
-    return "there is no podman on this machine"
+    return `podman cannot be used on this machine: ${this.why}`
   }
 }
 

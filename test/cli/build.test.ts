@@ -179,10 +179,15 @@ describe("mcp build", () => {
 
   it.scoped("without podman tries nothing more, and says how to get it", () =>
     Effect.gen(function* () {
-      const ran = yield* building(["shop"], { has: () => new PodmanMissing() })
+      const ran = yield* building(["shop"], {
+        has: () => new PodmanMissing({ why: "there is no such program on the PATH" })
+      })
       assert.strictEqual(ran.code, 1)
       assert.deepStrictEqual(ran.done, [])
-      assert.match(ran.err, /^mcp: there is no podman on this machine\n {2}next: install podman/)
+      assert.match(
+        ran.err,
+        /^mcp: podman cannot be used on this machine: there is no such program on the PATH\n {2}next: install podman/
+      )
     })
   )
 
