@@ -145,6 +145,15 @@ describe("mcp build", () => {
     })
   )
 
+  it.scoped("asks no image registry of an image of this machine alone", () =>
+    Effect.gen(function* () {
+      const definitions = { shop: definition({ images: 'web = "Dockerfile"', used: ["localhost/web:1"] }) }
+      const ran = yield* building(["shop"], { has: () => Effect.die("asked") }, { definitions })
+      assert.strictEqual(ran.code, 0, ran.err)
+      assert.deepStrictEqual(ran.done, ["build localhost/web:1"])
+    })
+  )
+
   it.scoped("tries the others when one fails, and tells of each with what to do", () =>
     Effect.gen(function* () {
       const failing = (order: BuildOrder) =>
