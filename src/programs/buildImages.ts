@@ -61,11 +61,11 @@ const isThere = <E, R>({ image }: ImageSource, { delivery, events, force }: Buil
     const builder = yield* ImageBuilder
     const asked = yield* Effect.either(builder.has(image.reference))
     if (Either.isRight(asked)) return asked.right
+    const why = asked.left
+    const mayBeAbsent = why._tag === "ImageRegistryUnauthorized" && why.mayBeAbsent
     // A push would fail the same way, once all has been built.
-    if (delivery !== undefined || isMissing(asked.left)) return yield* asked.left
-    yield* events.warning(
-      `built without knowing whether the image registry has ${image.reference}: ${asked.left.message}`
-    )
+    if (isMissing(why) || (delivery !== undefined && !mayBeAbsent)) return yield* why
+    yield* events.warning(`built without knowing whether the image registry has ${image.reference}: ${why.message}`)
     return false
   })
 

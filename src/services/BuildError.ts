@@ -39,7 +39,13 @@ export class ImageRegistryUntrusted extends Schema.TaggedError<ImageRegistryUntr
 /** No credentials, wrong ones, or no right to this image. */
 export class ImageRegistryUnauthorized extends Schema.TaggedError<ImageRegistryUnauthorized>()(
   "ImageRegistryUnauthorized",
-  { registry: Schema.String, image: Schema.String, why: Schema.String }
+  {
+    registry: Schema.String,
+    image: Schema.String,
+    why: Schema.String,
+    /** Some say so of a repository that nothing was pushed to yet, to those who may push there. */
+    mayBeAbsent: Schema.optionalWith(Schema.Boolean, { default: () => false })
+  }
 ) {
   override get message() {
     return `the image registry ${this.registry} refuses ${this.image}: ${this.why}`

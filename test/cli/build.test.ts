@@ -145,6 +145,18 @@ describe("mcp build", () => {
     })
   )
 
+  it.scoped("pushes all the same where a refusal may only mean that nothing was pushed there yet", () =>
+    Effect.gen(function* () {
+      const refused = (mayBeAbsent: boolean) =>
+        new ImageRegistryUnauthorized({ registry: "r.example", image: web, why: "denied", mayBeAbsent })
+      const first = yield* building(["shop/web", "--push", "--json"], { has: () => refused(true) })
+      assert.deepStrictEqual(results(first.json()), [[web, "pushed", digest]])
+      assert.match(first.err, /^warning: built without knowing/m)
+      const wrong = yield* building(["shop/web", "--push"], { has: () => refused(false) })
+      assert.deepStrictEqual([wrong.code, wrong.done], [1, []])
+    })
+  )
+
   it.scoped("asks no image registry of an image of this machine alone", () =>
     Effect.gen(function* () {
       const definitions = { shop: definition({ images: 'web = "Dockerfile"', used: ["localhost/web:1"] }) }
