@@ -1,4 +1,4 @@
-import { parse as parseImage } from "./Image.ts"
+import { isFloating } from "./Image.ts"
 import { portVariable } from "./Ports.ts"
 import { parsePort, parseVolume } from "./Scalars.ts"
 import type { ComponentSpec } from "./Spec.ts"
@@ -103,8 +103,7 @@ const updateOrder: Rule = ({ network, ports, routes, updateOrder }) => {
 }
 
 const floatingTag: Rule = ({ image }) => {
-  const parsed = parseImage(image)
-  if (!parsed || parsed.digest !== undefined || (parsed.tag !== undefined && parsed.tag !== "latest")) return []
+  if (!isFloating(image)) return []
   const message = `${image} may be another image tomorrow; name a version or a digest`
   return [{ ...violation(["image"], "IMAGE_FLOATING", message), severity: "warning" }]
 }

@@ -1,4 +1,5 @@
 import { Either, Option, Schema } from "effect"
+import { checkBuild } from "./BuildPlan.ts"
 import { options, problemsOf, sorted, valueAt } from "./decodeToml.ts"
 import { checkService } from "./ServiceRules.ts"
 import { ComponentSpec, ServiceSpec, Snapshot } from "./Spec.ts"
@@ -157,8 +158,8 @@ export const parseDefinition = ({
     const [first, ...rest] = sorted([...own, ...misnamed(document, expectedName), ...found.map(toProblem)])
     if (first) return yield* Either.left([first, ...rest] as const)
     const spec = yield* Either.mapLeft(decoded, () => [toProblem({ path: [], message: "is no definition" })] as const)
-    const warnings = checkService(spec).filter(({ severity }) => severity === "warning")
-    return { spec, warnings: warnings.map(toProblem) }
+    const warnings = [...checkBuild(spec), ...checkService(spec)].filter(({ severity }) => severity === "warning")
+    return { spec, warnings: sorted(warnings.map(toProblem)) }
   })
 
 /** A problem's key as a path again. */

@@ -37,3 +37,12 @@ export const version = (reference: string): string => {
   const image = parse(reference)
   return image?.tag ?? image?.digest?.slice(7, 19) ?? "latest"
 }
+
+/** The last part of an image's name, without tag and digest. */
+export const baseName = (reference: string): string | undefined => parse(reference)?.repository.split("/").at(-1)
+
+/** A name that may mean another image tomorrow. */
+export const isFloating = (reference: string): boolean => {
+  const image = parse(reference)
+  return image !== undefined && image.digest === undefined && (image.tag === undefined || image.tag === "latest")
+}

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
 import { Effect, Option, Schedule } from "effect"
 
 const fieldsOf = (pid: number) =>
@@ -38,4 +38,29 @@ export const endGroup = (pid: number, containerId: string) =>
     yield* signal(-pid, "SIGHUP")
     const ended = yield* Effect.timeoutOption(Effect.interruptible(gone(pid, startTime)), "2 seconds")
     if (Option.isNone(ended)) yield* signal(-pid, "SIGKILL")
+  })
+
+const parents = Effect.gen(function* () {
+  const all = yield* Effect.promise(() => readdir("/proc").catch((): Array<string> => []))
+  const pids = all.filter((name) => /^\d+$/.test(name)).map(Number)
+  const found = yield* Effect.forEach(pids, (pid) =>
+    Effect.map(fieldsOf(pid), ([, parent]) => [pid, Number(parent)] as const)
+  )
+  return new Map(found)
+})
+
+const programOf = (pid: number) =>
+  Effect.promise(() => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).pipe(
+    Effect.map((argv) => argv.split("\0")[0] ?? "")
+  )
+
+/** What runs below a process and is called so; nothing where there is no /proc. */
+export const below = (pid: number, isMeant: (program: string) => boolean) =>
+  Effect.gen(function* () {
+    const parentOf = yield* parents
+    const isBelow = (one: number): boolean => {
+      const parent = parentOf.get(one)
+      return parent === pid || (parent !== undefined && parent > 1 && isBelow(parent))
+    }
+    return yield* Effect.filter([...parentOf.keys()].filter(isBelow), (one) => Effect.map(programOf(one), isMeant))
   })

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import { Data, Effect, Option, Stream } from "effect"
+import { PodmanMissing, PodmanUnusable } from "../../services/BuildError.ts"
+import { whyNot } from "../fileError.ts"
+import { below, signal } from "./processes.ts"
+
+export interface Line {
+  readonly from: "stdout" | "stderr"
+  readonly text: string
+}
+
+/** It ended, but not with 0. */
+export class Exited extends Data.TaggedError("Exited")<{
+  readonly code: number
+  /** What it wrote last, of both. */
+  readonly lines: ReadonlyArray<string>
+}> {}
+
+const keptLines = 60
+const graceTime = "10 seconds"
+
+/** A step's command outlives a podman that ends before it, so the step goes first: podman then tidies up and ends too. */
+const end = (child: ChildProcess, over: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const pid = child.pid
+    if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const steps = yield* below(pid, (program) => program.startsWith("buildah-"))
+    yield* Effect.forEach(steps.length === 0 ? [pid] : steps, (one) => signal(one, "SIGTERM"), { discard: true })
+    if (Option.isSome(yield* Effect.timeoutOption(over, graceTime))) return
+    yield* signal(-pid, "SIGKILL")
+    yield* over
+  })
+
+/** What `podman` with these words writes, line by line; podman ends with the stream, whatever ends that. */
+export const lines = (
+  args: readonly [string, ...ReadonlyArray<string>]
+): Stream.Stream<Line, PodmanMissing | PodmanUnusable | Exited> =>
+  Stream.asyncScoped<Line, PodmanMissing | PodmanUnusable | Exited>(
+    (emit) =>
+      Effect.gen(function* () {
+        const child = yield* Effect.acquireRelease(
+          // In a group of its own: Ctrl-C at the terminal is for us, who end it in order.
+          Effect.sync(() => spawn("podman", args, { stdio: ["ignore", "pipe", "pipe"], detached: true })),
+          (child) => Effect.uninterruptible(end(child, exit(child)))
+        )
+        const last: Array<string> = []
+        const open = [child.stdout, child.stderr].map(
+          (input, at) =>
+            new Promise<void>((done) => {
+              const reader = createInterface({ input })
+              reader.on("line", (text) => {
+                if (last.push(text) > keptLines) last.shift()
+                void emit.single({ from: at === 0 ? "stdout" : "stderr", text })
+              })
+              reader.once("close", () => done())
+            })
+        )
+        child.once("error", (error) => {
+          const missing = "code" in error && error.code === "ENOENT"
+          void emit.fail(missing ? new PodmanMissing() : new PodmanUnusable({ operation: args[0], why: whyNot(error) }))
+        })
+        child.once("close", (code, name) => {
+          void Promise.all(open).then(() => {
+            if (code === 0) return emit.end()
+            const said = name === null ? [] : [`Error: ended by ${name}`]
+            return emit.fail(new Exited({ code: code ?? -1, lines: [...last, ...said] }))
+          })
+        })
+      }),
+    "unbounded"
+  )
+
+const exit = (child: ChildProcess) =>
+  Effect.async<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+  })
+
+/** What it wrote to its output, once it has ended well. */
+export const output = (args: readonly [string, ...ReadonlyArray<string>]) =>
+  lines(args).pipe(
+    Stream.filter(({ from }) => from === "stdout"),
+    Stream.runFold("", (text, line) => `${text}${line.text}\n`)
+  )
