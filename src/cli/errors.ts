@@ -1,4 +1,5 @@
 import { Code, type RpcError } from "../grpc/status.ts"
+import type { ImageBuilderError } from "../services/BuildError.ts"
 import type { CertificateUnusable } from "../services/CertificateAuthority.ts"
 import type * as Cli from "../services/CliError.ts"
 import type { FileError } from "../services/FileTransfer.ts"
@@ -22,6 +23,8 @@ export type CliFailure =
   | Cli.DefinitionNotSaved
   | Cli.DefinitionsInvalid
   | Cli.ComposeInvalid
+  | Cli.BuildRefused
+  | ImageBuilderError
   | Cli.NoDefinition
   | Cli.DefinitionExists
   | Cli.EditorFailed
@@ -147,6 +150,34 @@ const by: { readonly [T in Tag]: By<T> } = {
     line: `${count(e.problems.length, "problem")} in ${e.file}; nothing was written`,
     next: "correct it; docker compose config shows how compose itself reads it"
   }),
+  BuildRefused: (e) => ({
+    exitCode: Exit.usage,
+    ...(e.problems.length === 1
+      ? { line: `${e.problems[0]}; nothing was built` }
+      : { before: e.problems, line: `${count(e.problems.length, "problem")} in ${e.service}; nothing was built` }),
+    next: e.nextStep
+  }),
+  PodmanMissing: (e) => failed(e.message, "install podman; on macOS also: podman machine init && podman machine start"),
+  PodmanUnusable: (e) =>
+    failed(tame(e.message), "podman info shows whether podman works here; on macOS: podman machine start"),
+  ImageRegistryUnreachable: (e) =>
+    failed(tame(e.message), `check that it is up, and its name in the definition: curl https://${e.registry}/v2/`),
+  ImageRegistryUntrusted: (e) =>
+    failed(
+      tame(e.message),
+      `put its CA into /etc/containers/certs.d/${e.registry}/ca.crt; for one without TLS, insecure = true in registries.conf`
+    ),
+  ImageRegistryUnauthorized: (e) =>
+    failed(tame(e.message), `podman login ${e.registry}, with an account that may push there`),
+  ImageRegistryFailed: (e) => failed(tame(e.message), "try again; the log of the image registry may say more"),
+  BuildFailed: (e) => ({
+    exitCode: Exit.failed,
+    line: `${e.image} was not built: ${tame(e.message)}`,
+    below:
+      e.lastLines.length === 0 ? [] : ["last lines of that step:", ...e.lastLines.map((line) => `  ${tame(line)}`)],
+    next: `correct ${quoted(e.dockerfile)} or what it copies`
+  }),
+  BuildDiskFull: (e) => failed(e.message, "free space on this machine: podman image prune; df -h"),
   DefinitionExists: (e, command) =>
     usage(
       e.message,

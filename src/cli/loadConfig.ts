@@ -32,5 +32,5 @@ export const readConfig = (
         return new ConfigInvalid({ path: file, problems })
       }
     )
-    return { config, settings: { configFile: file, nodes: config.nodes } }
+    return { config, settings: { configFile: file, nodes: config.nodes, workspace: config.build?.workspace } }
   })

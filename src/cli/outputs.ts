@@ -7,6 +7,7 @@ export const outputs: Readonly<Record<string, Schema.Schema.All>> = {
   deploy: Json.Deploy,
   "deploy --dry-run": Json.Plan,
   plan: Json.Plan,
+  build: Json.BuildResult,
   rollback: Json.Rollback,
   stop: Json.Outcomes,
   start: Json.Outcomes,

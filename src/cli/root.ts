@@ -1,5 +1,6 @@
 import { Command, type CommandDescriptor } from "@effect/cli"
 import { adopt } from "./commands/adopt.ts"
+import { build } from "./commands/build.ts"
 import { ca } from "./commands/ca.ts"
 import { deploy } from "./commands/deploy.ts"
 import { events } from "./commands/events.ts"
@@ -33,6 +34,7 @@ export const root = Command.make("mcp").pipe(
     login,
     logout,
     whoami,
+    build,
     deploy,
     plan,
     rollback,
@@ -90,6 +92,7 @@ export const commands: ReadonlyArray<{
   {
     title: "Services",
     entries: [
+      ["build <service>[/<image>]", "build images, and push them to their registry"],
       ["deploy <target>...", "bring services to their definitions"],
       ["plan [<target>...]", "what deploy would change"],
       ["rollback <service>", "back to an earlier revision, whole"],

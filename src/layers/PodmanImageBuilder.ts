@@ -9,6 +9,7 @@ import {
   buildReason,
   errorOf,
   isOfBaseImage,
+  isStep,
   isUnknownRepository,
   lastStep,
   reasonOf,
@@ -82,7 +83,7 @@ const built = (order: BuildOrder, ...more: ReadonlyArray<string>) =>
     ...more,
     order.context
   ]).pipe(
-    Stream.map(({ text }) => text),
+    Stream.map(({ text }) => ({ text, step: isStep(text) })),
     Stream.catchTag("Exited", (exited) => Stream.fail(buildError(order, exited)))
   )
 

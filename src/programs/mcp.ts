@@ -17,6 +17,7 @@ import * as GrpcAgents from "../layers/GrpcAgents.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
 import * as HostLocalFiles from "../layers/HostLocalFiles.ts"
 import * as HostLocalTree from "../layers/HostLocalTree.ts"
+import * as PodmanImageBuilder from "../layers/PodmanImageBuilder.ts"
 import * as ProcessEditor from "../layers/ProcessEditor.ts"
 import { CertificateAuthority } from "../services/CertificateAuthority.ts"
 import { Mcias } from "../services/Mcias.ts"
@@ -77,7 +78,13 @@ const colour = !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
 runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
   Effect.provide(
-    Layer.mergeAll(lazyAuthority, HostKeyFiles.layer, HostLocalFiles.layer(process.env), HostLocalTree.layer)
+    Layer.mergeAll(
+      lazyAuthority,
+      HostKeyFiles.layer,
+      HostLocalFiles.layer(process.env),
+      HostLocalTree.layer,
+      PodmanImageBuilder.layer
+    )
   ),
   Effect.provide(
     Layer.mergeAll(NodeScreen.layer, NodeStdio.layer, NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)

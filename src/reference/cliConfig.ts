@@ -11,8 +11,8 @@ export const cliConfig: Table<typeof CliConfigFile.Encoded> = {
       keys: { dir: "The folder of the definitions. Without this section: `~/.config/mcp/services`." }
     },
     build: {
-      about: "For `mcp build`, which does not exist yet.",
-      keys: { workspace: "The folder that a definition's `path` starts at." }
+      about: "For `mcp build`.",
+      keys: { workspace: "The folder that the `path` of each definition starts at." }
     },
     mcias: {
       about: "The identity server that `mcp login` gets its token from.",
@@ -40,7 +40,7 @@ export const cliConfig: Table<typeof CliConfigFile.Encoded> = {
         address: "`HOST:PORT` of its agent.",
         addresses: "Instead of `address`: several, tried in order.",
         ca_cert: "The CA of its agent's certificate. Absent: the system's.",
-        arch: "Its architecture; for `mcp build`."
+        arch: "Its architecture: images for its services are built for it."
       }
     }
   }

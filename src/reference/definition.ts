@@ -11,10 +11,13 @@ export const definition: Table<typeof ServiceSpec.Encoded> = {
     tier: "Where a fleet places a service without a node. Stored; there is no fleet yet.",
     active: "The desired state: true is running, false stopped. `mcp start` and `mcp stop` edit this line.",
     comment: "What the service is for; `mcp status` shows it.",
-    path: "The source folder, below the workspace of the config. Stored; `mcp build` does not exist yet.",
+    path: "The source folder, below `[build] workspace` of the CLI's config; `mcp build` starts there.",
     build: {
-      about: "How images are built. Stored; `mcp build` does not exist yet.",
-      keys: { images: "An image's base name, and the Dockerfile that it is built from." }
+      about: "How `mcp build` makes images.",
+      keys: {
+        images:
+          "An image's base name (the last part of its name, without the tag), and the Dockerfile in `path` that it is built from. The components say its full name."
+      }
     },
     components: {
       about: "A container of the service; at least one.",

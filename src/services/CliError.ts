@@ -136,6 +136,17 @@ export class ComposeInvalid extends Schema.TaggedError<ComposeInvalid>()("Compos
   }
 }
 
+/** What a build needs is not as it should be; nothing was built. */
+export class BuildRefused extends Schema.TaggedError<BuildRefused>()("BuildRefused", {
+  service: Schema.String,
+  problems: Schema.NonEmptyArray(Schema.String),
+  nextStep: Schema.String
+}) {
+  override get message() {
+    return this.problems.join("\n")
+  }
+}
+
 export class EditorFailed extends Schema.TaggedError<EditorFailed>()("EditorFailed", {
   editor: Schema.String,
   why: Schema.String

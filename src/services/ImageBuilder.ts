@@ -12,6 +12,13 @@ export interface BuildOrder {
   readonly arch?: string | undefined
 }
 
+/** What podman writes while it builds. */
+export interface BuildLine {
+  readonly text: string
+  /** The first of a step of the Dockerfile. */
+  readonly step: boolean
+}
+
 /** The images of the operator's own machine, and of image registries with the credentials that this machine has. */
 export class ImageBuilder extends Context.Tag("mcp/ImageBuilder")<
   ImageBuilder,
@@ -20,10 +27,10 @@ export class ImageBuilder extends Context.Tag("mcp/ImageBuilder")<
     readonly has: (reference: string) => Effect.Effect<boolean, LocalPodmanError | ImageRegistryError>
     /** Whether this machine has an image of this name. */
     readonly exists: (reference: string) => Effect.Effect<boolean, LocalPodmanError>
-    /** What podman writes of the steps, line by line; the build ends with the stream, whatever ends that. */
+    /** The build ends with the stream, whatever ends that. */
     readonly build: (
       order: BuildOrder
-    ) => Stream.Stream<string, LocalPodmanError | ImageRegistryError | BuildFailed | BuildDiskFull>
+    ) => Stream.Stream<BuildLine, LocalPodmanError | ImageRegistryError | BuildFailed | BuildDiskFull>
     /** To its image registry; answers its digest there, where podman tells it. */
     readonly push: (
       reference: string

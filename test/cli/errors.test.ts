@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type CliFailure, nextStepOf, report, tags } from "../../src/cli/errors.ts"
 import { Code, codeName, RpcError } from "../../src/grpc/status.ts"
+import * as Build from "../../src/services/BuildError.ts"
 import { CertificateUnusable } from "../../src/services/CertificateAuthority.ts"
 import * as Cli from "../../src/services/CliError.ts"
 import * as Transfer from "../../src/services/FileTransfer.ts"
@@ -27,6 +28,18 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   DefinitionNotSaved: [new Cli.DefinitionNotSaved({ file: "/d/web.toml", why: "the disk is full" }), 1],
   DefinitionsInvalid: [new Cli.DefinitionsInvalid({ problems: ["/d/web.toml:1:1: x"], files: 1 }), 2],
   ComposeInvalid: [new Cli.ComposeInvalid({ file: "compose.yaml", problems: ["compose.yaml:1:1: x"] }), 2],
+  BuildRefused: [new Cli.BuildRefused({ service: "web", problems: ["p"], nextStep: "n" }), 2],
+  PodmanMissing: [new Build.PodmanMissing(), 1],
+  PodmanUnusable: [new Build.PodmanUnusable({ operation: "build", why: "w" }), 1],
+  ImageRegistryUnreachable: [new Build.ImageRegistryUnreachable({ registry: "r:1", why: "connection refused" }), 1],
+  ImageRegistryUntrusted: [new Build.ImageRegistryUntrusted({ registry: "r:1", why: "x509" }), 1],
+  ImageRegistryUnauthorized: [new Build.ImageRegistryUnauthorized({ registry: "r:1", image: "r:1/a:1", why: "w" }), 1],
+  ImageRegistryFailed: [new Build.ImageRegistryFailed({ registry: "r:1", image: "r:1/a:1", why: "w" }), 1],
+  BuildFailed: [
+    new Build.BuildFailed({ image: "r:1/a:1", dockerfile: "/s/a/Dockerfile", why: "exit status 1", lastLines: ["l"] }),
+    1
+  ],
+  BuildDiskFull: [new Build.BuildDiskFull({ operation: "build" }), 1],
   ConfigNotSaved: [new Cli.ConfigNotSaved({ path: "/c.toml", why: "the disk is full" }), 1],
   NodeExists: [new Cli.NodeExists({ node: "rift", configFile: "/c.toml" }), 2],
   DefinitionExists: [new Cli.DefinitionExists({ service: "web", file: "/d/web.toml" }), 2],

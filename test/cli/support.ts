@@ -20,6 +20,7 @@ import { ConfigFile } from "../../src/services/ConfigFile.ts"
 import { type DefinitionFile, Definitions } from "../../src/services/Definitions.ts"
 import { Editor } from "../../src/services/Editor.ts"
 import { Caller } from "../../src/services/Identity.ts"
+import { ImageBuilder } from "../../src/services/ImageBuilder.ts"
 import { LoginRefused, Mcias } from "../../src/services/Mcias.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 
@@ -96,6 +97,9 @@ export interface World {
   readonly token?: string | undefined
   /** The text of the config file; its nodes are those of `agents` all the same. */
   readonly config?: string
+  readonly workspace?: string
+  readonly arch?: "amd64" | "arm64"
+  readonly builder?: Partial<ImageBuilder["Type"]>
   /** The environment that compose files see. */
   readonly env?: Readonly<Record<string, string>>
   readonly tty?: boolean
@@ -161,7 +165,13 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
       text: files.get(service) ?? ""
     })
     const services = Layer.mergeAll(
-      Layer.succeed(Settings, { configFile: "/etc/mcp.toml", nodes: Object.keys(agents).map(nodeNamed) }),
+      Layer.succeed(Settings, {
+        configFile: "/etc/mcp.toml",
+        nodes: Object.keys(agents)
+          .map(nodeNamed)
+          .map((node) => ({ ...node, arch: world.arch })),
+        workspace: world.workspace
+      }),
       Layer.succeed(Agents, {
         connect: (node) =>
           Effect.suspend(() => {
@@ -281,7 +291,8 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
           X509Authority.layer,
           HostKeyFiles.layer,
           HostLocalFiles.layer(world.env ?? {}),
-          HostLocalTree.layer
+          HostLocalTree.layer,
+          Layer.mock(ImageBuilder, world.builder ?? {})
         )
       ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)),

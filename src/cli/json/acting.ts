@@ -189,3 +189,19 @@ export const Adopted = Schema.Struct({
   components: Schema.Array(AdoptedComponent),
   warnings: Schema.Array(Schema.String)
 })
+
+export const BuiltImage = Schema.Struct({
+  /** The key in `[build.images]`. */
+  image: Schema.String,
+  reference: Schema.String,
+  components: Schema.Array(Schema.String),
+  dockerfile: Schema.String,
+  /** `skipped`: its image registry has it already. */
+  result: Schema.Literal("built", "pushed", "loaded", "skipped", "failed"),
+  /** As the image registry has it; null where nothing was pushed, or podman does not tell. */
+  digest: MaybeText,
+  failure: Schema.NullOr(Failure)
+})
+export type BuiltImage = typeof BuiltImage.Type
+
+export const BuildResult = Schema.Struct({ service: Schema.String, images: Schema.Array(BuiltImage) })
