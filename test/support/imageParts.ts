@@ -36,9 +36,10 @@ export const configOf = (
 export const newImage = (
   reference: string,
   layers: ReadonlyArray<ImageLayer>,
-  sent: ReadonlyArray<ImageLayer> = layers
+  sent: ReadonlyArray<ImageLayer> = layers,
+  platform: Parameters<typeof configOf>[1] = {}
 ): NewImage => {
-  const configBytes = configOf(layers)
+  const configBytes = configOf(layers, platform)
   const config = Either.getOrThrow(readConfig(configBytes))
   return { reference, config, configBytes, sent: sent.map(({ digest, size }) => ({ digest, size })) }
 }
