@@ -465,27 +465,24 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
         Effect.ignore(Effect.zip(runtime.removeImage(first.config.id), runtime.removeImage(second.config.id)))
       )
       const idOf = (reference: string) =>
-        Effect.map(
-          runtime.image(reference),
-          Option.map(({ id }) => id)
-        )
+        Effect.map(runtime.image(reference), (found) => Option.getOrUndefined(found)?.id)
       assert.isFalse((yield* runtime.layers).has(base.digest))
 
       yield* runtime.loadImage(first, piecesOf([base, one]))
-      assert.deepEqual(yield* idOf(name), Option.some(first.config.id))
+      assert.strictEqual(yield* idOf(name), first.config.id)
       const here = yield* runtime.layers
       assert.isTrue(here.has(base.digest) && here.has(one.digest) && !here.has(two.digest))
 
       yield* runtime.loadImage(second, piecesOf([two]))
-      assert.deepEqual(yield* idOf(name), Option.some(second.config.id))
+      assert.strictEqual(yield* idOf(name), second.config.id)
       assert.isTrue(Option.isSome(yield* runtime.image(first.config.id)))
 
       // It is here: only its name is new.
       yield* runtime.loadImage(newImage(other, [base, one], []), Stream.empty)
-      assert.deepEqual(yield* idOf(other), Option.some(first.config.id))
+      assert.strictEqual(yield* idOf(other), first.config.id)
       assert.isTrue(yield* runtime.removeImage(first.config.id))
-      assert.deepEqual(yield* idOf(other), Option.none())
-      assert.deepEqual(yield* idOf(name), Option.some(second.config.id))
+      assert.isUndefined(yield* idOf(other))
+      assert.strictEqual(yield* idOf(name), second.config.id)
     })
   )
 

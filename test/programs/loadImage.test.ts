@@ -52,10 +52,7 @@ const ask = (all: ReadonlyArray<MadeLayer>) =>
 
 const idOf = (reference: string) =>
   Effect.flatMap(ContainerRuntime, (runtime) =>
-    Effect.map(
-      runtime.image(reference),
-      Option.map(({ id }) => id)
-    )
+    Effect.map(runtime.image(reference), (found) => Option.getOrUndefined(found)?.id)
   )
 
 /** The reason that the caller is told. */
@@ -73,11 +70,11 @@ describe("an image that is loaded", () => {
       assert.deepStrictEqual(yield* ask([base, one]), [base.digest, one.digest])
       const first = yield* load([base, one])
       assert.deepInclude(first, { layers: 2, bytes: BigInt(base.size + one.size), wasHere: false })
-      assert.deepStrictEqual(yield* idOf(name), Option.some(first.imageId))
+      assert.strictEqual(yield* idOf(name), first.imageId)
       assert.deepStrictEqual(yield* ask([base, two, base]), [two.digest])
       const second = yield* load([base, two], [two])
       assert.deepInclude(second, { layers: 1, bytes: BigInt(two.size), wasHere: false })
-      assert.deepStrictEqual(yield* idOf(name), Option.some(second.imageId))
+      assert.strictEqual(yield* idOf(name), second.imageId)
       assert.deepInclude(yield* load([base, two], []), { layers: 0, wasHere: true, imageId: second.imageId })
     }).pipe(Effect.provide(node()))
   )
@@ -108,16 +105,16 @@ describe("an image that is loaded", () => {
         deployed(specOf({ name: "blog", components: [{ name: "blog", image: `localhost/blog:${tag}` }] }))
       const { imageId: early } = yield* load(yield* layersOf("a"))
       yield* blog("1")
-      assert.deepStrictEqual(yield* idOf(name), Option.some(early))
+      assert.strictEqual(yield* idOf(name), early)
       // Its name is another's now, and nothing was ever deployed with it.
       const { imageId: late } = yield* load(yield* layersOf("b"))
       yield* blog("2")
-      assert.deepStrictEqual(yield* idOf(early), Option.none())
-      assert.deepStrictEqual(yield* idOf(name), Option.some(late))
+      assert.isUndefined(yield* idOf(early))
+      assert.strictEqual(yield* idOf(name), late)
       yield* deployed(shop(name))
       yield* undeploy("shop")
       yield* blog("1")
-      assert.deepStrictEqual(yield* idOf(late), Option.none())
+      assert.isUndefined(yield* idOf(late))
     }).pipe(Effect.provide(node()))
   )
 
@@ -134,7 +131,7 @@ describe("an image that is loaded", () => {
       yield* deployed(shop(name))
       yield* undeploy("shop")
       yield* deployed(specOf({ name: "blog", components: [{ name: "blog", image: "localhost/blog:1" }] }))
-      assert.deepStrictEqual(yield* idOf(config.id), Option.some(config.id))
+      assert.strictEqual(yield* idOf(config.id), config.id)
     }).pipe(Effect.provide(node()))
   )
 })
