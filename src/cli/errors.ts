@@ -161,14 +161,14 @@ const by: { readonly [T in Tag]: By<T> } = {
   PodmanUnusable: (e) =>
     failed(tame(e.message), "podman info shows whether podman works here; on macOS: podman machine start"),
   ImageRegistryUnreachable: (e) =>
-    failed(tame(e.message), `check that it is up, and its name in the definition: curl https://${e.registry}/v2/`),
+    failed(tame(e.message), `check that it is up, and the name of the image: curl https://${e.registry}/v2/`),
   ImageRegistryUntrusted: (e) =>
     failed(
       tame(e.message),
       `put its CA into /etc/containers/certs.d/${e.registry}/ca.crt; for one without TLS, insecure = true in registries.conf`
     ),
   ImageRegistryUnauthorized: (e) =>
-    failed(tame(e.message), `podman login ${e.registry}, with an account that may push there`),
+    failed(tame(e.message), `podman login ${e.registry}, with an account that may do this`),
   ImageRegistryFailed: (e) => failed(tame(e.message), "try again; the log of the image registry may say more"),
   BuildFailed: (e) => ({
     exitCode: Exit.failed,

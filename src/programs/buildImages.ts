@@ -60,7 +60,9 @@ const isThere = <E, R>({ image }: ImageSource, { delivery, events, force }: Buil
     if (Either.isRight(asked)) return asked.right
     // A push would fail the same way, once all has been built.
     if (delivery !== undefined || isMissing(asked.left)) return yield* asked.left
-    yield* events.warning(`${image.reference} is built without knowing whether it is there: ${asked.left.message}`)
+    yield* events.warning(
+      `built without knowing whether the image registry has ${image.reference}: ${asked.left.message}`
+    )
     return false
   })
 

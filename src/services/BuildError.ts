@@ -42,7 +42,7 @@ export class ImageRegistryUnauthorized extends Schema.TaggedError<ImageRegistryU
   { registry: Schema.String, image: Schema.String, why: Schema.String }
 ) {
   override get message() {
-    return `the image registry ${this.registry} does not allow it for ${this.image}: ${this.why}`
+    return `the image registry ${this.registry} refuses ${this.image}: ${this.why}`
   }
 }
 
@@ -66,7 +66,7 @@ export class BuildFailed extends Schema.TaggedError<BuildFailed>()("BuildFailed"
   lastLines: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.dockerfile} does not build: ${this.why}`
+    return `${this.why} (${this.dockerfile})`
   }
 }
 

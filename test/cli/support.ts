@@ -99,7 +99,7 @@ export interface World {
   readonly token?: string | undefined
   /** The text of the config file; its nodes are those of `agents` all the same. */
   readonly config?: string
-  readonly workspace?: string
+  readonly workspace?: string | undefined
   readonly arch?: "amd64" | "arm64"
   readonly builder?: Partial<ImageBuilder["Type"]>
   /** The environment that compose files see. */

@@ -67,9 +67,10 @@ export const build = Command.make(
     const images: Array<Json.BuiltImage> = []
     const failures: Array<CliFailure> = []
     for (const { definition, spec, warnings } of found) {
+      const plan = yield* buildSources({ spec, file: definition.file, image })
       for (const text of warnings) yield* warn(text)
       const { arch, delivery, loads } = yield* wayOf({ load, push }, spec)
-      const sources = yield* buildSources({ spec, file: definition.file, image }, arch)
+      const sources = plan.map((source) => ({ ...source, order: { ...source.order, arch } }))
       const results = yield* Effect.scoped(
         Effect.flatMap(buildProgress, (events) => buildImages(sources, { delivery, force, events }))
       )

@@ -41,24 +41,30 @@ const untrusted =
   /x509: |server gave HTTP response to HTTPS client|first record does not look like a TLS handshake|remote error: tls/i
 const unreachable =
   /connection refused|no such host|i\/o timeout|no route to host|network is unreachable|connection reset|timed? ?out|deadline exceeded|unexpected EOF|: EOF\b|server misbehaving|proxyconnect/i
-const ofRegistry = /pinging container registry ([^\s:]+(?::\d+)?)[:\s]|docker:\/\/([^/\s"]+)\//
+const asked = /docker:\/\/([^\s"]+?)"?:?(?:\s|$)/
+const pinged = /pinging container registry ([^\s:]+(?::\d+)?)[:\s]/
+
+/** What keeps podman from reading its credentials; it would quote a piece of them. */
+const credentialsProblem = (error: string): string | undefined => {
+  const absent = /stat (\S*): no such file or directory/.exec(error)?.[1]
+  if (absent !== undefined && absent === process.env.REGISTRY_AUTH_FILE) {
+    return `there is no file ${absent}, which REGISTRY_AUTH_FILE names`
+  }
+  const broken = /reading JSON file "([^"]*)"/.exec(error)?.[1]
+  return broken === undefined ? undefined : `the file of credentials ${broken} is no JSON; move it away`
+}
 
 /** What podman's error says of the image registry that it asked; undefined when it is about something else. */
 export const registryError = (error: string, reference: string): ImageRegistryError | undefined => {
-  const [, pinged, named] = ofRegistry.exec(error) ?? []
-  const registry = pinged ?? named ?? Image.parse(reference)?.registry ?? reference
+  const image = asked.exec(error)?.[1] ?? reference
+  const registry = pinged.exec(error)?.[1] ?? Image.parse(image)?.registry ?? image
+  const credentials = credentialsProblem(error)
+  if (credentials !== undefined) return new ImageRegistryUnauthorized({ registry, image, why: credentials })
   const why = reasonOf(error)
-  const absent = /stat (\S*): no such file or directory/.exec(error)?.[1]
-  if (absent !== undefined && absent === process.env.REGISTRY_AUTH_FILE) {
-    const none = `there is no file ${absent}, which REGISTRY_AUTH_FILE names`
-    return new ImageRegistryUnauthorized({ registry, image: reference, why: none })
-  }
   if (untrusted.test(error)) return new ImageRegistryUntrusted({ registry, why })
-  if (unauthorized.test(error)) return new ImageRegistryUnauthorized({ registry, image: reference, why })
+  if (unauthorized.test(error)) return new ImageRegistryUnauthorized({ registry, image, why })
   if (unreachable.test(error)) return new ImageRegistryUnreachable({ registry, why })
-  return /registry|repository|manifest|blob/.test(error)
-    ? new ImageRegistryFailed({ registry, image: reference, why })
-    : undefined
+  return /registry|repository|manifest|blob/.test(error) ? new ImageRegistryFailed({ registry, image, why }) : undefined
 }
 
 /** Whether a build failed over a base image rather than in one of its steps. */
@@ -73,17 +79,23 @@ const step = /^(?:\[\d+\/\d+\] )?STEP \d+\/\d+: /
 
 export const isStep = (line: string): boolean => step.test(line)
 
+const inStep = [
+  /^while running runtime: /,
+  // Of what is to be copied; the name is as the Dockerfile has it, below the context folder.
+  /^checking on sources under "[^"]*": (?:copier: )?(?:stat: )?/
+]
+
 /** Why a build failed, in one line. */
 export const buildReason = (error: string): string => {
-  const [, what, why] = /building at STEP "(.*)": ([\s\S]*)$/.exec(error) ?? []
-  return what === undefined
-    ? reasonOf(error)
-    : `${reasonOf(why ?? "").replace(/^while running runtime: /, "")} at the step ${what}`
+  const [, step, text] = /building at STEP "(.*?)": ([\s\S]*)$/.exec(error) ?? []
+  if (step === undefined) return reasonOf(error)
+  const why = inStep.reduce((left, prefix) => left.replace(prefix, ""), reasonOf(text ?? ""))
+  return `${why} at the step ${step.length > 120 ? `${step.slice(0, 119)}…` : step}`
 }
 
 /** What the last step wrote. */
 export const lastStep = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   lines
     .slice(lines.findLastIndex(isStep) + 1)
-    .filter((line) => line.trim() !== "" && !/^(?:--> |Error: )/.test(line))
+    .filter((line) => line.trim() !== "" && !/^(?:--> |Error: |time="[^"]*" level=)/.test(line))
     .slice(-12)

@@ -1,0 +1,100 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Stream } from "effect"
+import * as PodmanImageBuilder from "../../src/layers/PodmanImageBuilder.ts"
+import { ImageBuilder } from "../../src/services/ImageBuilder.ts"
+import * as Podman from "../support/podman.ts"
+
+class Instance extends Context.Tag("test/Instance")<Instance, Podman.Podman>() {}
+
+/** The builder on a podman of its own, found on the PATH. */
+const live = Layer.scoped(
+  Instance,
+  Effect.tap(Podman.make, (podman) =>
+    Effect.sync(() => {
+      process.env.PATH = `${podman.bin}:${process.env.PATH}`
+    })
+  )
+).pipe(Layer.provideMerge(PodmanImageBuilder.layer))
+
+/** A context folder with one Dockerfile and a file to copy. */
+const order = (name: string, dockerfile: string) =>
+  Effect.map(Instance, ({ dir }) => {
+    const context = join(dir, "contexts", name)
+    mkdirSync(context, { recursive: true })
+    writeFileSync(join(context, "Dockerfile"), dockerfile)
+    writeFileSync(join(context, "page"), name)
+    return { reference: `localhost/built/${name}:1`, context, dockerfile: join(context, "Dockerfile") }
+  })
+
+const run = (words: Parameters<ImageBuilder["Type"]["build"]>[0]) =>
+  Effect.flatMap(ImageBuilder, ({ build }) => Effect.map(Stream.runCollect(build(words)), (lines) => [...lines]))
+
+const architecture = (reference: string) =>
+  Effect.flatMap(Instance, ({ run }) => run("image", "inspect", "--format", "{{.Architecture}}", reference))
+
+const digestOf = (layout: string): string =>
+  JSON.parse(readFileSync(join(layout, "index.json"), "utf8")).manifests[0].digest
+
+layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of this machine", (it) => {
+  it.scoped("are there once they are built, and each step is told as one", () =>
+    Effect.gen(function* () {
+      const builder = yield* ImageBuilder
+      const words = yield* order("plain", "FROM scratch\nCOPY page /page\n")
+      assert.isFalse(yield* builder.exists(words.reference))
+      const lines = yield* run(words)
+      assert.deepStrictEqual(
+        lines.filter(({ step }) => step).map(({ text }) => text),
+        ["STEP 1/2: FROM scratch", "STEP 2/2: COPY page /page"]
+      )
+      assert.isTrue(yield* builder.exists(words.reference))
+    })
+  )
+
+  it.scoped("are of the architecture that was asked for, also where the cache has another's layers", () =>
+    Effect.gen(function* () {
+      const words = yield* order("both", "FROM scratch\nCOPY page /page\n")
+      for (const arch of ["amd64", "arm64", "amd64"]) {
+        yield* run({ ...words, arch })
+        assert.strictEqual(yield* architecture(words.reference), arch)
+      }
+    })
+  )
+
+  it.scoped("are saved as an OCI layout, which is gone with its scope", () =>
+    Effect.gen(function* () {
+      const words = yield* order("saved", "FROM scratch\nCOPY page /page\n")
+      yield* run(words)
+      const { saved } = yield* ImageBuilder
+      const folder = yield* Effect.scoped(
+        Effect.tap(saved(words.reference), (layout) => {
+          const blob = join(layout, "blobs", digestOf(layout).replace(":", "/"))
+          assert.strictEqual(JSON.parse(readFileSync(blob, "utf8")).schemaVersion, 2)
+          assert.match(readFileSync(join(layout, "oci-layout"), "utf8"), /"imageLayoutVersion"/)
+        })
+      )
+      assert.isFalse(existsSync(folder))
+      const none = yield* Effect.flip(Effect.scoped(saved("localhost/built/none:1")))
+      assert.strictEqual(none._tag, "PodmanUnusable")
+      assert.match(none.message, /^podman save failed: .*localhost\/built\/none:1/)
+    })
+  )
+
+  it.scoped("are not built by a step that fails, and what it wrote last is kept", () =>
+    Effect.gen(function* () {
+      const fails = "RUN echo first; echo second >&2; exit 3"
+      const words = yield* order("fails", `FROM ${Podman.image}\nRUN echo before\n${fails}\n`)
+      const error = yield* Effect.flip(run(words))
+      assert.strictEqual(error._tag, "BuildFailed")
+      assert.match(error.message, /^exit status 3 at the step RUN echo first; .* \(\/.*\/fails\/Dockerfile\)$/)
+      assert.deepStrictEqual(error._tag === "BuildFailed" ? [...error.lastLines].sort() : [], ["first", "second"])
+      const missing = yield* Effect.flip(run(yield* order("missing", "FROM scratch\nCOPY nope /\n")))
+      assert.match(missing.message, /^"\/nope": no such file or directory at the step COPY nope/)
+      const base = yield* Effect.flip(run(yield* order("base", "FROM 127.0.0.1:9/base:1\n")))
+      assert.strictEqual(base._tag, "ImageRegistryUnreachable")
+      assert.match(base.message, /image registry 127\.0\.0\.1:9: .*connection refused$/)
+      assert.isFalse(yield* (yield* ImageBuilder).exists(words.reference))
+    })
+  )
+})
