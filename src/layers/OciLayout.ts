@@ -57,10 +57,11 @@ export const layer: Layer.Layer<SavedImages> = Layer.succeed(SavedImages, {
         return yield* new FileUnusable({ path: configPath, why: "it is not what the manifest names" })
       }
       const layers = yield* Effect.forEach([...new Set(config.layers)], (digest) =>
-        Effect.try({
-          // A layer that is compressed has another digest than its config says.
-          try: () => ({ digest, size: fs.statSync(blob(digest)).size }),
-          catch: (cause) => fileError(blob(digest), cause)
+        Effect.suspend(() => {
+          const stat = fs.statSync(blob(digest), { throwIfNoEntry: false })
+          if (stat !== undefined) return Effect.succeed({ digest, size: stat.size })
+          // A compressed one has another digest than the config says.
+          return new FileUnusable({ path: folder, why: "a layer of the saved image is compressed, or missing" })
         })
       )
       return {
