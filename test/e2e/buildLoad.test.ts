@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -58,16 +57,8 @@ it.scopedLive(
       const node = yield* make
       const workstation = yield* Podman.make
       const staging = yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          const dir = mkdtempSync(join(tmpdir(), "mcp-staging-"))
-          execFileSync("mount", ["-t", "tmpfs", "-o", "size=400m", "none", dir])
-          return dir
-        }),
-        (dir) =>
-          Effect.sync(() => {
-            execFileSync("umount", [dir])
-            rmSync(dir, { recursive: true })
-          })
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-staging-"))),
+        (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
       )
       const workspace = join(node.dir, "src")
       mkdirSync(join(workspace, "shop"), { recursive: true })
@@ -143,30 +134,6 @@ it.scopedLive(
       yield* until(() => readdirSync(staging).length === 0)
       yield* startAgent
       assert.deepStrictEqual(yield* images, before)
-
-      // A disk that is full, found before or while it comes.
-      const filler = join(staging, "filler")
-      const leave = (bytes: number) => {
-        rmSync(filler, { force: true })
-        const { bavail, bsize } = statfsSync(staging)
-        execFileSync("fallocate", ["-l", String(bavail * bsize - bytes), filler])
-      }
-      leave(100 * MIB)
-      const early = yield* node.mcp("build", "shop", "--load")
-      assert.strictEqual(early.code, 1)
-      assert.match(
-        early.stderr,
-        /the disk of the node is full: 100 MiB are free at .*staging.* loading the image wants/
-      )
-      rmSync(filler)
-      const late = yield* node.startMcp("build", "shop", "--load")
-      yield* until(() => staged(staging) > 3 * MIB)
-      leave(10 * MIB)
-      assert.strictEqual(yield* late.ended, 1)
-      assert.match(late.log(), /cannot load \S+: the disk of the node is full[\s\S]*next: free space on the node/)
-      assert.deepStrictEqual(readdirSync(staging), ["filler"])
-      assert.deepStrictEqual(yield* images, before)
-      rmSync(filler)
 
       // Two at once, of the same image.
       const both = yield* Effect.all([load(), load()], { concurrency: 2 })
