@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -47,19 +48,31 @@ const staged = (folder: string) =>
     .filter((name) => name.startsWith("libpod-images-load"))
     .reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0)
 
-const until = (holds: () => boolean) =>
-  Effect.sync(holds).pipe(Effect.repeat({ until: (is) => is }), Effect.timeout("60 seconds"))
+const until = (what: string, holds: () => boolean) =>
+  Effect.sync(holds).pipe(
+    Effect.repeat({ until: (is) => is }),
+    Effect.timeoutFail({ duration: "60 seconds", onTimeout: () => new Error(`not within a minute: ${what}`) })
+  )
 
 it.scopedLive(
   "an image goes from the workstation to the node without an image registry, less the layers that are there",
   () =>
     Effect.gen(function* () {
+      // Ahead of the podmans, whose mounts are as they were when they were made.
+      const staging = yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const dir = mkdtempSync(join(tmpdir(), "mcp-staging-"))
+          execFileSync("mount", ["-t", "tmpfs", "-o", "size=400m", "none", dir])
+          return dir
+        }),
+        (dir) =>
+          Effect.sync(() => {
+            execFileSync("umount", [dir])
+            rmSync(dir, { recursive: true })
+          })
+      )
       const node = yield* make
       const workstation = yield* Podman.make
-      const staging = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "mcp-staging-"))),
-        (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
-      )
       const workspace = join(node.dir, "src")
       mkdirSync(join(workspace, "shop"), { recursive: true })
       const source = (name: string, content: string | Uint8Array) =>
@@ -79,6 +92,8 @@ it.scopedLive(
       })
       const agent = yield* startAgent
       yield* login(node, "admin")
+      const someStaged = until("some of the image has come", () => staged(staging) > 3 * MIB)
+      const nothingStaged = until("podman's staging folder is empty", () => readdirSync(staging).length === 0)
       const load = (...more: ReadonlyArray<string>) => node.mcp("build", "shop", "--load", "--json", ...more)
       const loaded = (ran: Ran) => {
         succeeded(ran)
@@ -119,21 +134,45 @@ it.scopedLive(
       const images = Effect.map(node.podman.run("images", "--all", "--quiet"), (text) => text.split("\n").sort())
       const before = yield* images
       const cutCli = yield* node.startMcp("build", "shop", "--load")
-      yield* until(() => staged(staging) > 3 * MIB)
+      yield* someStaged
       yield* cutCli.signal("SIGKILL")
       yield* cutCli.ended
-      yield* until(() => readdirSync(staging).length === 0)
+      yield* nothingStaged
       assert.deepStrictEqual(yield* images, before)
 
       const cutAgent = yield* node.startMcp("build", "shop", "--load")
-      yield* until(() => staged(staging) > 3 * MIB)
+      yield* someStaged
       yield* agent.signal("SIGKILL")
       yield* agent.ended
       assert.strictEqual(yield* cutAgent.ended, 1)
       assert.match(cutAgent.log(), /failed on here[\s\S]*next: /)
-      yield* until(() => readdirSync(staging).length === 0)
+      yield* nothingStaged
       yield* startAgent
       assert.deepStrictEqual(yield* images, before)
+
+      // A disk that is full, found before or while it comes.
+      const filler = join(staging, "filler")
+      const leave = (bytes: number) => {
+        rmSync(filler, { force: true })
+        const { bavail, bsize } = statfsSync(staging)
+        execFileSync("fallocate", ["-l", String(bavail * bsize - bytes), filler])
+      }
+      leave(100 * MIB)
+      const early = yield* node.mcp("build", "shop", "--load")
+      assert.strictEqual(early.code, 1)
+      assert.match(
+        early.stderr,
+        /the disk of the node is full: 100 MiB are free at .*staging.* loading the image wants/
+      )
+      rmSync(filler)
+      const late = yield* node.startMcp("build", "shop", "--load")
+      yield* someStaged
+      leave(40 * MIB)
+      assert.strictEqual(yield* late.ended, 1)
+      assert.match(late.log(), /cannot load \S+: the disk of the node is full[\s\S]*next: free space on the node/)
+      assert.deepStrictEqual(readdirSync(staging), ["filler"])
+      assert.deepStrictEqual(yield* images, before)
+      rmSync(filler)
 
       // Two at once, of the same image.
       const both = yield* Effect.all([load(), load()], { concurrency: 2 })
