@@ -157,7 +157,8 @@ const by: { readonly [T in Tag]: By<T> } = {
       : { before: e.problems, line: `${count(e.problems.length, "problem")} in ${e.service}; nothing was built` }),
     next: e.nextStep
   }),
-  PodmanMissing: (e) => failed(e.message, "install podman; on macOS also: podman machine init && podman machine start"),
+  PodmanMissing: (e) =>
+    failed(tame(e.message), "install podman; on macOS also: podman machine init && podman machine start"),
   PodmanUnusable: (e) =>
     failed(tame(e.message), "podman info shows whether podman works here; on macOS: podman machine start"),
   ImageRegistryUnreachable: (e) =>

@@ -3,7 +3,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import * as Image from "../domain/Image.ts"
-import { BuildDiskFull, BuildFailed, ImageRegistryUnreachable, PodmanUnusable } from "../services/BuildError.ts"
+import {
+  BuildDiskFull,
+  BuildFailed,
+  ImageRegistryUnauthorized,
+  ImageRegistryUnreachable,
+  PodmanUnusable
+} from "../services/BuildError.ts"
 import { type BuildOrder, ImageBuilder } from "../services/ImageBuilder.ts"
 import {
   buildReason,
@@ -18,7 +24,7 @@ import {
 import { type Exited, lines, output } from "./podman/program.ts"
 import { isDiskFull } from "./podman/words.ts"
 
-const Tags = Schema.parseJson(Schema.Array(Schema.Struct({ Tags: Schema.Array(Schema.String) })))
+const Tags = Schema.parseJson(Schema.Array(Schema.Struct({ Tags: Schema.NullOr(Schema.Array(Schema.String)) })))
 
 /** podman itself waits for minutes where nothing answers at all. */
 const askedWithin = "30 seconds"
@@ -41,13 +47,21 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
+/** Docker Hub and others refuse who asks for a repository that is not there as they refuse a wrong password. */
+const orAbsent = (repository: string, error: ImageRegistryUnauthorized) =>
+  output(["login", "--get-login", repository]).pipe(
+    Effect.catchTag("Exited", () => Effect.fail(error)),
+    Effect.zipRight(Effect.fail(new ImageRegistryUnauthorized({ ...error, mayBeAbsent: true })))
+  )
+
 /**
  * podman is asked rather than the image registry itself: its credentials, CAs, mirrors and proxies are then the same for
  * this question and for the push. Of a repository it lists the tags; `manifest inspect` has no credentials on 4.3.
  */
 const has = (reference: string) => {
   const { registry = "", repository = "", tag } = Image.parse(reference) ?? {}
-  const words = ["search", "--list-tags", "--format", "json", "--limit", everyTag, `${registry}/${repository}`] as const
+  const path = `${registry}/${repository}`
+  const words = ["search", "--list-tags", "--format", "json", "--limit", everyTag, path] as const
   return output(words).pipe(
     Effect.timeoutFail({
       duration: askedWithin,
@@ -59,12 +73,13 @@ const has = (reference: string) => {
         () => new PodmanUnusable({ operation: "search", why: "its answer has another form" })
       )
     ),
-    Effect.map((found) => found.some(({ Tags }) => Tags.includes(tag ?? "latest"))),
+    Effect.map((found) => found.some(({ Tags }) => Tags?.includes(tag ?? "latest") === true)),
     Effect.catchTag("Exited", (exited) =>
       isUnknownRepository(errorOf(exited.lines))
         ? Effect.succeed(false)
         : Effect.fail(registryOrPodman("search", reference, exited))
-    )
+    ),
+    Effect.catchTag("ImageRegistryUnauthorized", (error) => orAbsent(path, error))
   )
 }
 

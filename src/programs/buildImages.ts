@@ -1,5 +1,6 @@
 import { Effect, Either, Option, Stream } from "effect"
 import type { Buildable } from "../domain/BuildPlan.ts"
+import * as Image from "../domain/Image.ts"
 import type { ImageBuilderError, PodmanMissing } from "../services/BuildError.ts"
 import { type BuildLine, type BuildOrder, ImageBuilder } from "../services/ImageBuilder.ts"
 
@@ -55,14 +56,16 @@ const isMissing = (error: unknown): error is PodmanMissing =>
 const isThere = <E, R>({ image }: ImageSource, { delivery, events, force }: Building<E, R>) =>
   Effect.gen(function* () {
     if (force || image.floating || delivery?.registryCounts === false) return false
+    // A name that podman gives to what was never meant to leave the machine.
+    if (delivery === undefined && Image.parse(image.reference)?.registry === "localhost") return false
     const builder = yield* ImageBuilder
     const asked = yield* Effect.either(builder.has(image.reference))
     if (Either.isRight(asked)) return asked.right
+    const why = asked.left
+    const mayBeAbsent = why._tag === "ImageRegistryUnauthorized" && why.mayBeAbsent
     // A push would fail the same way, once all has been built.
-    if (delivery !== undefined || isMissing(asked.left)) return yield* asked.left
-    yield* events.warning(
-      `built without knowing whether the image registry has ${image.reference}: ${asked.left.message}`
-    )
+    if (isMissing(why) || (delivery !== undefined && !mayBeAbsent)) return yield* why
+    yield* events.warning(`built without knowing whether the image registry has ${image.reference}: ${why.message}`)
     return false
   })
 

@@ -1,9 +1,9 @@
 import { Schema } from "effect"
 
-/** There is no podman on this machine's PATH. */
-export class PodmanMissing extends Schema.TaggedError<PodmanMissing>()("PodmanMissing", {}) {
+/** There is no podman on this machine's PATH, or the machine that podman has for itself does not run. */
+export class PodmanMissing extends Schema.TaggedError<PodmanMissing>()("PodmanMissing", { why: Schema.String }) {
   override get message() {
-    return "there is no podman on this machine"
+    return `podman cannot be used on this machine: ${this.why}`
   }
 }
 
@@ -39,7 +39,13 @@ export class ImageRegistryUntrusted extends Schema.TaggedError<ImageRegistryUntr
 /** No credentials, wrong ones, or no right to this image. */
 export class ImageRegistryUnauthorized extends Schema.TaggedError<ImageRegistryUnauthorized>()(
   "ImageRegistryUnauthorized",
-  { registry: Schema.String, image: Schema.String, why: Schema.String }
+  {
+    registry: Schema.String,
+    image: Schema.String,
+    why: Schema.String,
+    /** Some say so of a repository that nothing was pushed to yet, to those who may push there. */
+    mayBeAbsent: Schema.optionalWith(Schema.Boolean, { default: () => false })
+  }
 ) {
   override get message() {
     return `the image registry ${this.registry} refuses ${this.image}: ${this.why}`

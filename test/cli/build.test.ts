@@ -145,6 +145,27 @@ describe("mcp build", () => {
     })
   )
 
+  it.scoped("pushes all the same where a refusal may only mean that nothing was pushed there yet", () =>
+    Effect.gen(function* () {
+      const refused = (mayBeAbsent: boolean) =>
+        new ImageRegistryUnauthorized({ registry: "r.example", image: web, why: "denied", mayBeAbsent })
+      const first = yield* building(["shop/web", "--push", "--json"], { has: () => refused(true) })
+      assert.deepStrictEqual(results(first.json()), [[web, "pushed", digest]])
+      assert.match(first.err, /^warning: built without knowing/m)
+      const wrong = yield* building(["shop/web", "--push"], { has: () => refused(false) })
+      assert.deepStrictEqual([wrong.code, wrong.done], [1, []])
+    })
+  )
+
+  it.scoped("asks no image registry of an image of this machine alone", () =>
+    Effect.gen(function* () {
+      const definitions = { shop: definition({ images: 'web = "Dockerfile"', used: ["localhost/web:1"] }) }
+      const ran = yield* building(["shop"], { has: () => Effect.die("asked") }, { definitions })
+      assert.strictEqual(ran.code, 0, ran.err)
+      assert.deepStrictEqual(ran.done, ["build localhost/web:1"])
+    })
+  )
+
   it.scoped("tries the others when one fails, and tells of each with what to do", () =>
     Effect.gen(function* () {
       const failing = (order: BuildOrder) =>
@@ -179,10 +200,15 @@ describe("mcp build", () => {
 
   it.scoped("without podman tries nothing more, and says how to get it", () =>
     Effect.gen(function* () {
-      const ran = yield* building(["shop"], { has: () => new PodmanMissing() })
+      const ran = yield* building(["shop"], {
+        has: () => new PodmanMissing({ why: "there is no such program on the PATH" })
+      })
       assert.strictEqual(ran.code, 1)
       assert.deepStrictEqual(ran.done, [])
-      assert.match(ran.err, /^mcp: there is no podman on this machine\n {2}next: install podman/)
+      assert.match(
+        ran.err,
+        /^mcp: podman cannot be used on this machine: there is no such program on the PATH\n {2}next: install podman/
+      )
     })
   )
 

@@ -29,7 +29,7 @@ const samples: { readonly [T in CliFailure["_tag"]]: readonly [Extract<CliFailur
   DefinitionsInvalid: [new Cli.DefinitionsInvalid({ problems: ["/d/web.toml:1:1: x"], files: 1 }), 2],
   ComposeInvalid: [new Cli.ComposeInvalid({ file: "compose.yaml", problems: ["compose.yaml:1:1: x"] }), 2],
   BuildRefused: [new Cli.BuildRefused({ service: "web", problems: ["p"], nextStep: "n" }), 2],
-  PodmanMissing: [new Build.PodmanMissing(), 1],
+  PodmanMissing: [new Build.PodmanMissing({ why: "w" }), 1],
   PodmanUnusable: [new Build.PodmanUnusable({ operation: "build", why: "w" }), 1],
   ImageRegistryUnreachable: [new Build.ImageRegistryUnreachable({ registry: "r:1", why: "connection refused" }), 1],
   ImageRegistryUntrusted: [new Build.ImageRegistryUntrusted({ registry: "r:1", why: "x509" }), 1],

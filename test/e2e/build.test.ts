@@ -20,7 +20,6 @@ const sources = (node: Node) => {
       join(folder, "Dockerfile"),
       `FROM ${busybox}\nCOPY index.html /www/\nRUN echo of the step\nCMD ["httpd", "-f", "-p", "8080", "-h", "/www"]\n`
     )
-    writeFileSync(join(folder, "Dockerfile.slow"), `FROM ${busybox}\nRUN sleep 1234\n`)
   }
 }
 
@@ -57,7 +56,7 @@ it.scopedLive(
       const podman = noting(node)
       process.env.PATH = `${podman.bin}:${process.env.PATH}`
       process.env.MCP_BUILD_WORKSPACE = join(node.dir, "src")
-      process.env.REGISTRY_AUTH_FILE = authFile(node, address, "wrong.json", wrong)
+      process.env.REGISTRY_AUTH_FILE = authFile(node, "other.example", "none.json", wrong)
       const good = authFile(node, address, "auth.json", registryPassword)
       const port = yield* freePort
       const define = (tag: string, dockerfile = "Dockerfile") =>
@@ -75,6 +74,12 @@ it.scopedLive(
       const refused = yield* node.mcp("build", "shop", "--push")
       told(refused, new RegExp(`refuses ${address}/team/web:1: .*unauthorized`), new RegExp(`podman login ${address}`))
       assert.notMatch(podman.words(), /^build /m)
+      // Credentials may be for the push alone, so it is tried with them.
+      process.env.REGISTRY_AUTH_FILE = authFile(node, address, "wrong.json", wrong)
+      const denied = yield* node.mcp("build", "shop", "--push")
+      told(denied, new RegExp(`refuses ${address}/team/web:1: .*unauthorized`), new RegExp(`podman login ${address}`))
+      assert.match(denied.stderr, /^warning: built without knowing/m)
+      assert.match(denied.stdout, /team\/web:1 +failed +-$/m)
 
       process.env.REGISTRY_AUTH_FILE = good
       const pushed = yield* node.mcp("build", "shop", "--push", "--json")
@@ -128,9 +133,11 @@ it.scopedLive(
       assert.match(local.stdout, /web:3 +built +-$/m)
 
       // A build that is broken off leaves neither its command nor its container.
-      define("4", "Dockerfile.slow")
+      const sleep = `sleep 1${port}`
+    writeFileSync(join(node.dir, "src/shop/Dockerfile.slow"), `FROM ${busybox}\nRUN ${sleep}\n`)
+    define("4", "Dockerfile.slow")
       const slow = yield* node.startMcp("build", "shop")
-      const sleeping = Effect.map(run("pgrep", ["-f", "^sleep 1234$"]), ({ stdout }) => stdout)
+      const sleeping = Effect.map(run("pgrep", ["-f", `^${sleep}$`]), ({ stdout }) => stdout)
       yield* until(sleeping, (pids) => pids !== "")
       yield* slow.signal("SIGINT")
       assert.strictEqual(yield* slow.ended, 130)
@@ -138,7 +145,9 @@ it.scopedLive(
       const external = yield* node.podman.run("ps", "--all", "--external", "--format", "{{.Names}}")
       assert.strictEqual(external, "shop-web")
 
-      const seen = [refused, pushed, again, deployed, next, local].map(({ stderr, stdout }) => stdout + stderr).join()
+      const seen = [refused, denied, pushed, again, deployed, next, local]
+        .map(({ stderr, stdout }) => stdout + stderr)
+        .join()
       for (const secret of [wrong, registryPassword]) assert.notInclude(seen + podman.words() + slow.log(), secret)
     })
 )

@@ -17,6 +17,8 @@ export class Exited extends Data.TaggedError("Exited")<{
   readonly lines: ReadonlyArray<string>
 }> {}
 
+/** Of a podman that is only the client of one elsewhere, as on macOS. */
+const noService = /^Error: unable to connect to Podman/i
 const keptLines = 60
 const graceTime = "10 seconds"
 
@@ -27,7 +29,7 @@ const end = (child: ChildProcess, over: Effect.Effect<void>) =>
     if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const steps = yield* below(pid, (program) => program.startsWith("buildah-"))
     yield* Effect.forEach(steps.length === 0 ? [pid] : steps, (one) => signal(one, "SIGTERM"), { discard: true })
-    if (Option.isSome(yield* Effect.timeoutOption(over, graceTime))) return
+    if (Option.isSome(yield* Effect.timeoutOption(Effect.interruptible(over), graceTime))) return
     yield* signal(-pid, "SIGKILL")
     yield* over
   })
@@ -58,11 +60,17 @@ export const lines = (
         )
         child.once("error", (error) => {
           const missing = "code" in error && error.code === "ENOENT"
-          void emit.fail(missing ? new PodmanMissing() : new PodmanUnusable({ operation: args[0], why: whyNot(error) }))
+          void emit.fail(
+            missing
+              ? new PodmanMissing({ why: "there is no such program on the PATH" })
+              : new PodmanUnusable({ operation: args[0], why: whyNot(error) })
+          )
         })
         child.once("close", (code, name) => {
           void Promise.all(open).then(() => {
             if (code === 0) return emit.end()
+            const away = last.find((line) => noService.test(line))
+            if (away !== undefined) return emit.fail(new PodmanMissing({ why: away.replace(/^Error: /, "") }))
             const said = name === null ? [] : [`Error: ended by ${name}`]
             return emit.fail(new Exited({ code: code ?? -1, lines: [...last, ...said] }))
           })
