@@ -43,6 +43,8 @@ const rpcs: Record<Rpc, Access> = {
   pullFile: { verb: "files", booting: true },
   listFiles: { verb: "files", booting: true },
   removePath: { verb: "files", booting: true },
+  // It changes what the next deploy runs.
+  loadImage: { verb: "deploy", booting: true },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }
 }

@@ -22,6 +22,7 @@ import { toRpcError } from "./errors.ts"
 import { adoptContainers, exported } from "./handlers/adopt.ts"
 import { execCall } from "./handlers/exec.ts"
 import { listFiles, pullFile, pushFile, removePath } from "./handlers/files.ts"
+import { loadImageCall } from "./handlers/images.ts"
 import { secretCalls } from "./handlers/secrets.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
@@ -189,6 +190,7 @@ export const agentService = service(
     pullFile,
     listFiles,
     removePath,
+    loadImage: loadImageCall,
     logs: (request) =>
       Stream.unwrap(
         Effect.map(target(request), (of) =>

@@ -88,7 +88,7 @@ const contextOf = ({ file, spec: { name, path } }: Asked) =>
   })
 
 /** What to build, and of what; everything that is missing is told before anything is built. */
-export const buildSources = (asked: Asked, arch: string | undefined) =>
+export const buildSources = (asked: Asked) =>
   Effect.gen(function* () {
     const { file, spec } = asked
     const images = yield* chosen(asked)
@@ -108,7 +108,7 @@ export const buildSources = (asked: Asked, arch: string | undefined) =>
     return images.map(
       (image): ImageSource => ({
         image,
-        order: { reference: image.reference, context, dockerfile: dockerfileOf(image), arch }
+        order: { reference: image.reference, context, dockerfile: dockerfileOf(image) }
       })
     )
   })

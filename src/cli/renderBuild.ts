@@ -48,13 +48,14 @@ const failureOf = (error: CliFailure): Json.Failure => ({
   next_step: report(error, "build").next ?? null
 })
 
-export const builtImage = (built: Built<CliFailure>): Json.BuiltImage => ({
+export const builtImage = (built: Built<CliFailure>, loaded: Json.LoadedImage | null): Json.BuiltImage => ({
   image: built.image.name,
   reference: built.image.reference,
   components: built.image.components,
   dockerfile: built.image.dockerfile,
   result: built.outcome,
   digest: Option.getOrNull(built.digest),
+  loaded,
   failure: Option.getOrNull(Option.map(built.failure, failureOf))
 })
 

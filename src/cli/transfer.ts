@@ -94,25 +94,14 @@ const canGoOn = ({ bytes, current }: Seen, outcome: Outcome.Exit<unknown, unknow
 
 const EVERY_MS = 200
 
-/** Counts what goes by, and on a terminal shows it. */
-export const watched = Effect.gen(function* () {
-  const screen = yield* Screen
-  const { quiet } = yield* Globals
-  const seen: Seen = {
-    start: yield* Clock.currentTimeMillis,
-    files: 0,
-    bytes: 0,
-    total: { files: 0, bytes: 0 },
-    resumed: 0,
-    current: undefined,
-    skipped: []
-  }
-  yield* Effect.addFinalizer((outcome) =>
-    canGoOn(seen, outcome)
-      ? note("the file is kept as far as it came: the same with --resume goes on from there")
-      : Effect.void
-  )
-  if (screen.errIsTty && !quiet) {
+type Counted = Omit<Seen, "skipped">
+
+/** On a terminal, how far it is, until the scope closes. */
+const showing = (seen: Counted) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const { quiet } = yield* Globals
+    if (!screen.errIsTty || quiet) return
     const draw = Effect.gen(function* () {
       const { columns } = yield* screen.size
       const line = progressLine(seen, yield* Clock.currentTimeMillis)
@@ -120,13 +109,40 @@ export const watched = Effect.gen(function* () {
     })
     yield* Effect.addFinalizer(() => screen.err(`\r${clearLine}`))
     yield* Effect.forkScoped(Effect.repeat(Effect.delay(draw, EVERY_MS), Schedule.forever))
-  }
+  })
+
+const nothingYet = (start: number, bytes = 0) => ({
+  ...{ start, files: 0, bytes: 0, total: { files: 0, bytes }, resumed: 0, current: undefined }
+})
+
+/** Counts what goes by, and on a terminal shows it. */
+export const watched = Effect.gen(function* () {
+  const seen: Seen = { ...nothingYet(yield* Clock.currentTimeMillis), skipped: [] }
+  yield* Effect.addFinalizer((outcome) =>
+    canGoOn(seen, outcome)
+      ? note("the file is kept as far as it came: the same with --resume goes on from there")
+      : Effect.void
+  )
+  yield* showing(seen)
   return {
     seen,
     through: <E, R>(parts: Stream.Stream<FileParts, E, R>) =>
       Stream.tap(parts, (some) => Effect.sync(() => count(seen, some)))
   }
 })
+
+/** As `watched`, for bytes of which the number is known. */
+export const showingBytes = (total: number) =>
+  Effect.gen(function* () {
+    const seen: Counted = nothingYet(yield* Clock.currentTimeMillis, total)
+    yield* showing(seen)
+    return <E, R>(pieces: Stream.Stream<Uint8Array, E, R>) =>
+      Stream.tap(pieces, (bytes) =>
+        Effect.sync(() => {
+          seen.bytes += bytes.length
+        })
+      )
+  })
 
 export const summary = (moved: { files: number; bytes: number; resumed_bytes: number; took_ms: number }) =>
   `${moved.files} file${moved.files === 1 ? "" : "s"}, ${bytes(moved.bytes)} in ${took(moved.took_ms)}${

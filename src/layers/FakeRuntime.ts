@@ -297,6 +297,16 @@ const make = Effect.gen(function* () {
           return Stream.make(`pulled ${reference}`)
         })
       ),
+    layers: Effect.map(gate("layers", ""), images.layers),
+    loadImage: ({ config, reference, sent }, pieces) =>
+      Effect.gen(function* () {
+        yield* gate("loadImage", reference)
+        yield* Stream.runDrain(pieces)
+        const here = new Set([...images.layers(), ...sent.map(({ digest }) => digest)])
+        const gone = config.layers.find((digest) => !here.has(digest))
+        if (gone !== undefined) return yield* new E.LayerGone({ image: reference, layer: gone })
+        images.load(reference, config.id, config.layers, config.architecture)
+      }),
     removeImage: (id) =>
       Effect.gen(function* () {
         yield* gate("removeImage", id)

@@ -146,7 +146,7 @@ const make: ImageBuilder["Type"] = {
   saved: (reference) =>
     Effect.gen(function* () {
       const layout = join(yield* folder, "image")
-      yield* output(["save", "--quiet", "--format", "oci-dir", "--output", layout, reference])
+      yield* output(["save", "--quiet", "--uncompressed", "--format", "oci-dir", "--output", layout, reference])
       return layout
     }).pipe(Effect.catchTag("Exited", (exited) => Effect.fail(failed("save", exited))))
 }

@@ -67,6 +67,8 @@ const make = (api: Api.Api): ContainerRuntime["Type"] => {
     events: Events.make(api),
     image: Effect.fn("PodmanRuntime.image")(images.image),
     pull: (reference, options) => Stream.withSpan(images.pull(reference, options), "PodmanRuntime.pull"),
+    layers: images.layers.pipe(Effect.withSpan("PodmanRuntime.layers")),
+    loadImage: (image, pieces) => Effect.withSpan(images.loadImage(image, pieces), "PodmanRuntime.loadImage"),
     removeImage: Effect.fn("PodmanRuntime.removeImage")(images.removeImage),
     ensureNetwork: Effect.fn("PodmanRuntime.ensureNetwork")(networks.ensureNetwork),
     removeNetwork: Effect.fn("PodmanRuntime.removeNetwork")(networks.removeNetwork)

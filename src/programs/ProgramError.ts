@@ -122,6 +122,28 @@ export class ImageForeign extends Schema.TaggedError<ImageForeign>()("ImageForei
   }
 }
 
+/** An image that cannot be loaded as it was offered. */
+export class ImageRefused extends Schema.TaggedError<ImageRefused>()("ImageRefused", {
+  service: Schema.String,
+  image: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `cannot load ${this.image}: ${this.why}`
+  }
+}
+
+/** What came is not what was announced, or not all of it. */
+export class LoadBroken extends Schema.TaggedError<LoadBroken>()("LoadBroken", {
+  service: Schema.String,
+  image: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.image}: ${this.why}; nothing of it was loaded`
+  }
+}
+
 export class VolumeMissing extends Schema.TaggedError<VolumeMissing>()("VolumeMissing", {
   component: Schema.String,
   path: Schema.String
@@ -137,10 +159,12 @@ const mib = (bytes: number) => `${Math.floor(bytes / 1024 ** 2)} MiB`
 export class DiskLow extends Schema.TaggedError<DiskLow>()("DiskLow", {
   path: Schema.String,
   freeBytes: Schema.Number,
-  wantedBytes: Schema.Number
+  wantedBytes: Schema.Number,
+  /** Absent: a deployment. */
+  wants: Schema.optional(Schema.String)
 }) {
   override get message() {
-    return `the disk of the node is full: ${mib(this.freeBytes)} are free at ${this.path}, and a deployment wants ${mib(this.wantedBytes)}`
+    return `the disk of the node is full: ${mib(this.freeBytes)} are free at ${this.path}, and ${this.wants ?? "a deployment"} wants ${mib(this.wantedBytes)}`
   }
 }
 

@@ -29,6 +29,8 @@ export type ProgramError =
   | P.PortsExhausted
   | P.PortTaken
   | P.ImageForeign
+  | P.ImageRefused
+  | P.LoadBroken
   | P.VolumeMissing
   | P.DiskLow
   | P.ModeUnsupported
@@ -64,6 +66,9 @@ const diskFull: Explanation = {
   nextStep: "free space on the node (df -h; podman system df shows what images take), then deploy again"
 }
 
+const loadDiskFull =
+  "free space on the node (df -h; podman system df shows what images take), then mcp build --load again"
+
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
   RuntimeUnavailable: () => ({
     reason: "RUNTIME_UNAVAILABLE",
@@ -78,12 +83,22 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`
   }),
   ImageNotFound: () => ({ reason: "IMAGE_NOT_FOUND", nextStep: "deploy the service again: that pulls the image" }),
-  ImagePullFailed: () => ({
+  ImagePullFailed: (e) => ({
     reason: "IMAGE_PULL_FAILED",
-    nextStep: "check the image's name and tag, that the image registry answers, and [runtime] auth_file"
+    nextStep:
+      e.here === true
+        ? "deploy without --pull: the node has an image of that name, perhaps one that was loaded or built there"
+        : "check the image's name and tag, that the image registry answers, and [runtime] auth_file"
   }),
-  DiskFull: () => diskFull,
-  DiskLow: () => diskFull,
+  ImageLoadFailed: () => ({
+    reason: "IMAGE_LOAD_FAILED",
+    nextStep: "try again; podman's own log on the node may say more"
+  }),
+  LayerGone: () => ({ reason: "LAYER_GONE", nextStep: "try again: what the node lacks is sent then" }),
+  ImageRefused: () => ({ reason: "IMAGE_REFUSED", nextStep: "mcp build <service> --load sends what is needed" }),
+  LoadBroken: () => ({ reason: "LOAD_BROKEN", nextStep: "try again: mcp build <service> --load" }),
+  DiskFull: (e) => (e.operation === "load" ? { ...diskFull, nextStep: loadDiskFull } : diskFull),
+  DiskLow: (e) => (e.wants === undefined ? diskFull : { ...diskFull, nextStep: loadDiskFull }),
   PortInUse: () => ({
     reason: "PORT_IN_USE",
     nextStep: "see on the node who listens there (ss -ltnp), or choose another host port"
@@ -149,7 +164,10 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
         ? "see on the node who listens there (ss -ltnp), or choose another host port"
         : `stop container ${e.holder}, or choose another host port`
   }),
-  ImageForeign: (e) => ({ reason: "IMAGE_FOREIGN", nextStep: `name an image that is built for ${e.node}` }),
+  ImageForeign: (e) => ({
+    reason: "IMAGE_FOREIGN",
+    nextStep: `name an image that is built for ${e.node}, or build it for that: arch in [[nodes]] of mcp.toml`
+  }),
   VolumeMissing: (e) => ({ reason: "VOLUME_MISSING", nextStep: `make it on the node: mkdir -p ${e.path}` }),
   ModeUnsupported: () => ({
     reason: "MODE_UNSUPPORTED",

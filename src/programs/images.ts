@@ -4,7 +4,7 @@ import type { ComponentSpec } from "../domain/Spec.ts"
 import { ContainerRuntime, type Image } from "../services/ContainerRuntime.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { Registry } from "../services/Registry.ts"
-import { ImageNotFound } from "../services/RuntimeError.ts"
+import { ImageNotFound, ImagePullFailed } from "../services/RuntimeError.ts"
 import type { Emit } from "./DeployEvent.ts"
 import type { ProgramError } from "./explain.ts"
 import { step } from "./progress.ts"
@@ -43,6 +43,9 @@ const pull = (component: string, reference: string, emit: Emit) =>
     const before = Option.getOrUndefined(yield* runtime.image(reference))
     yield* runtime.pull(reference, { authFile }).pipe(
       Stream.runForEach((message) => emit({ _tag: "Pull", component, image: reference, message })),
+      Effect.mapError((error) =>
+        error._tag === "ImagePullFailed" && before !== undefined ? new ImagePullFailed({ ...error, here: true }) : error
+      ),
       step(emit, component, "pull")
     )
     const image = Option.getOrUndefined(yield* runtime.image(reference))
@@ -128,17 +131,25 @@ export const imageAgain = (component: ComponentSpec, { digest, imageId }: Record
     )
   })
 
-/** Removes the images that MCP has pulled and that no component, no kept revision and no container uses. */
+/**
+ * Removes the images that MCP has pulled or loaded and that no component, no kept revision and no container uses. One
+ * that was loaded stays until it has been deployed once, or another has its name.
+ */
 export const removeUnusedImages = Effect.gen(function* () {
   const registry = yield* Registry
   const runtime = yield* ContainerRuntime
-  const pulled = yield* registry.pulledImages
-  if (pulled.length === 0) return
+  const brought = yield* registry.pulledImages
+  if (brought.length === 0) return
   const used = new Set([
     ...(yield* registry.imagesInUse(keptRevisions)),
     ...(yield* runtime.list).map((container) => container.imageId)
   ])
-  for (const image of pulled.filter((id) => !used.has(id))) {
-    if (yield* runtime.removeImage(image)) yield* registry.forgetPulledImage(image)
+  for (const { imageId, reference, waits } of brought) {
+    if (used.has(imageId)) {
+      if (waits) yield* registry.noteImageDeployed(imageId)
+      continue
+    }
+    if (waits && Option.exists(yield* runtime.image(reference), ({ id }) => id === imageId)) continue
+    if (yield* runtime.removeImage(imageId)) yield* registry.forgetPulledImage(imageId)
   }
 })

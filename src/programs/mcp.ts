@@ -17,6 +17,7 @@ import * as GrpcAgents from "../layers/GrpcAgents.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
 import * as HostLocalFiles from "../layers/HostLocalFiles.ts"
 import * as HostLocalTree from "../layers/HostLocalTree.ts"
+import * as OciLayout from "../layers/OciLayout.ts"
 import * as PodmanImageBuilder from "../layers/PodmanImageBuilder.ts"
 import * as ProcessEditor from "../layers/ProcessEditor.ts"
 import { CertificateAuthority } from "../services/CertificateAuthority.ts"
@@ -83,7 +84,8 @@ runCli(process.argv.slice(2), { version, debug, colour, services }).pipe(
       HostKeyFiles.layer,
       HostLocalFiles.layer(process.env),
       HostLocalTree.layer,
-      PodmanImageBuilder.layer
+      PodmanImageBuilder.layer,
+      OciLayout.layer
     )
   ),
   Effect.provide(

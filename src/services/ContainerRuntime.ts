@@ -1,5 +1,6 @@
 import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"
 import type { Described } from "../domain/Described.ts"
+import type { ImageConfig, ImageLayer, LayerPiece } from "../domain/ImageLayers.ts"
 import type * as E from "./RuntimeError.ts"
 
 export const RuntimeState = Schema.Literal("created", "running", "paused", "stopping", "exited", "removing", "unknown")
@@ -30,6 +31,15 @@ export class Image extends Schema.Class<Image>("mcp/Image")({
   /** The numeric user that the image runs as, when it names one. */
   user: Schema.optional(Schema.String)
 }) {}
+
+/** An image to be made of layers. Those with their content follow; the others must be here. */
+export interface NewImage {
+  /** With registry and tag. */
+  readonly reference: string
+  readonly config: ImageConfig
+  readonly configBytes: Uint8Array
+  readonly sent: ReadonlyArray<ImageLayer>
+}
 
 export interface NewContainer {
   readonly containerName: string
@@ -187,6 +197,16 @@ export class ContainerRuntime extends Context.Tag("mcp/ContainerRuntime")<
       reference: string,
       options: { readonly authFile: string | undefined }
     ) => Stream.Stream<string, E.ImagePullFailed | E.DiskFull | Unavailable>
+    /** Digests of all layers that images here have. */
+    readonly layers: Effect.Effect<ReadonlySet<string>, Unavailable>
+    /**
+     * Puts an image together and gives it its name, which another image may have had. The pieces are those of the sent
+     * layers, in order. When they fail, or the caller goes away, there is no image.
+     */
+    readonly loadImage: <Err, R>(
+      image: NewImage,
+      pieces: Stream.Stream<LayerPiece, Err, R>
+    ) => Effect.Effect<void, Err | E.ImageLoadFailed | E.LayerGone | E.DiskFull | Unavailable, R>
     /** By id, with all its names. Answers whether it is gone: an image that a container uses stays. */
     readonly removeImage: (id: string) => Effect.Effect<boolean, E.RuntimeRefused | Unavailable>
     /** Creates a bridge of that name, with DNS, unless it is there. */

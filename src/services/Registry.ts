@@ -130,6 +130,14 @@ export interface RestartRow {
   readonly rests: boolean
 }
 
+/** An image that MCP has brought to the node: what it removes when nothing uses it any more. */
+export interface PulledImageRow {
+  readonly imageId: string
+  readonly reference: string
+  /** It was loaded, and nothing has been deployed with it since. */
+  readonly waits: boolean
+}
+
 /** Something that became otherwise. */
 export interface EventRow {
   /** In the order in which they were written. */
@@ -282,9 +290,12 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly restarts: Read<ReadonlyArray<RestartRow>>
     readonly putRestart: (row: RestartRow) => Write
     readonly dropRestart: (service: string, component: string) => Write
-    /** Ids of the images that MCP has pulled. */
-    readonly pulledImages: Read<ReadonlyArray<string>>
+    /** The images that MCP has pulled or loaded. */
+    readonly pulledImages: Read<ReadonlyArray<PulledImageRow>>
     readonly notePulledImage: (imageId: string, reference: string) => Write
+    /** It waits from now on, whatever was known of it. */
+    readonly noteLoadedImage: (imageId: string, reference: string) => Write
+    readonly noteImageDeployed: (imageId: string) => Write
     readonly forgetPulledImage: (imageId: string) => Write
     /** Ids of the images of each service's components and of its newest `revisions` revisions. */
     readonly imagesInUse: (revisions: number) => Read<ReadonlyArray<string>>

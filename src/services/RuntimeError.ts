@@ -36,10 +36,31 @@ export class ImageNotFound extends Schema.TaggedError<ImageNotFound>()("ImageNot
 
 export class ImagePullFailed extends Schema.TaggedError<ImagePullFailed>()("ImagePullFailed", {
   image: Schema.String,
-  why: Schema.String
+  why: Schema.String,
+  /** The node has an image of that name all the same. */
+  here: Schema.optional(Schema.Boolean)
 }) {
   override get message() {
     return `cannot pull ${this.image}: ${this.why}`
+  }
+}
+
+export class ImageLoadFailed extends Schema.TaggedError<ImageLoadFailed>()("ImageLoadFailed", {
+  image: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `cannot load ${this.image}: ${this.why}`
+  }
+}
+
+/** A layer that was not sent, since the node had it, is gone. */
+export class LayerGone extends Schema.TaggedError<LayerGone>()("LayerGone", {
+  image: Schema.String,
+  layer: Schema.String
+}) {
+  override get message() {
+    return `cannot load ${this.image}: the node has its layer ${this.layer} no more`
   }
 }
 
@@ -98,6 +119,8 @@ export type RuntimeError =
   | ContainerNameInUse
   | ImageNotFound
   | ImagePullFailed
+  | ImageLoadFailed
+  | LayerGone
   | DiskFull
   | PortInUse
   | RuntimeRefused

@@ -13,6 +13,7 @@ import { Code, RpcError } from "../../src/grpc/status.ts"
 import * as HostKeyFiles from "../../src/layers/HostKeyFiles.ts"
 import * as HostLocalFiles from "../../src/layers/HostLocalFiles.ts"
 import * as HostLocalTree from "../../src/layers/HostLocalTree.ts"
+import * as OciLayout from "../../src/layers/OciLayout.ts"
 import * as X509Authority from "../../src/layers/X509Authority.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../src/services/Agents.ts"
 import { ConfigNotSaved, DefinitionNotSaved, EditorFailed, NotLoggedIn } from "../../src/services/CliError.ts"
@@ -54,6 +55,7 @@ const unary = [
   "liveCheck",
   "listFiles",
   "removePath",
+  "loadImage",
   "nodeStatus",
   "healthCheck"
 ] as const
@@ -292,6 +294,7 @@ export const mcp = (argv: ReadonlyArray<string>, world: World = {}): Effect.Effe
           HostKeyFiles.layer,
           HostLocalFiles.layer(world.env ?? {}),
           HostLocalTree.layer,
+          OciLayout.layer,
           Layer.mock(ImageBuilder, world.builder ?? {})
         )
       ),

@@ -134,8 +134,8 @@ it.scopedLive(
 
       // A build that is broken off leaves neither its command nor its container.
       const sleep = `sleep 1${port}`
-    writeFileSync(join(node.dir, "src/shop/Dockerfile.slow"), `FROM ${busybox}\nRUN ${sleep}\n`)
-    define("4", "Dockerfile.slow")
+      writeFileSync(join(node.dir, "src/shop/Dockerfile.slow"), `FROM ${busybox}\nRUN ${sleep}\n`)
+      define("4", "Dockerfile.slow")
       const slow = yield* node.startMcp("build", "shop")
       const sleeping = Effect.map(run("pgrep", ["-f", `^${sleep}$`]), ({ stdout }) => stdout)
       yield* until(sleeping, (pids) => pids !== "")

@@ -8,6 +8,7 @@ import {
   type NewContainer,
   type RuntimeEvent
 } from "../../src/services/ContainerRuntime.ts"
+import { layerOf, newImage, piecesOf } from "../support/imageParts.ts"
 
 /*
  * What every ContainerRuntime does, real or fake. The image has `sh` and `sleep`; a fake has to know the commands below.
@@ -445,6 +446,70 @@ export const runtimeContract = (it: Vitest.MethodsNonLive<ContainerRuntime, true
       assert.strictEqual((yield* runtime.inspect(id)).imageId, found.id)
       const pull = runtime.pull(`127.0.0.1:${yield* freePort}/absent:1`, { authFile: undefined })
       assert.strictEqual(yield* tagOf(Stream.runDrain(pull)), "ImagePullFailed")
+    })
+  )
+
+  it.scoped("contract: an image is made of layers that come and of those that are here, and takes its name over", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const name = "localhost/contract/loaded:1"
+      const [base, one, two] = yield* Effect.all([
+        layerOf("base", "b".repeat(3000)),
+        layerOf("x", "1"),
+        layerOf("x", "2")
+      ])
+      const first = newImage(name, [base, one])
+      const second = newImage(name, [base, two, base], [two])
+      const other = "localhost:5000/contract/other:v1.2"
+      yield* Effect.addFinalizer(() =>
+        Effect.ignore(Effect.zip(runtime.removeImage(first.config.id), runtime.removeImage(second.config.id)))
+      )
+      const idOf = (reference: string) =>
+        Effect.map(runtime.image(reference), (found) => Option.getOrUndefined(found)?.id)
+      assert.isFalse((yield* runtime.layers).has(base.digest))
+
+      yield* runtime.loadImage(first, piecesOf([base, one]))
+      assert.strictEqual(yield* idOf(name), first.config.id)
+      const here = yield* runtime.layers
+      assert.isTrue(here.has(base.digest) && here.has(one.digest) && !here.has(two.digest))
+
+      yield* runtime.loadImage(second, piecesOf([two]))
+      assert.strictEqual(yield* idOf(name), second.config.id)
+      assert.isTrue(Option.isSome(yield* runtime.image(first.config.id)))
+
+      // It is here: only its name is new.
+      yield* runtime.loadImage(newImage(other, [base, one], []), Stream.empty)
+      assert.strictEqual(yield* idOf(other), first.config.id)
+      assert.isTrue(yield* runtime.removeImage(first.config.id))
+      assert.isUndefined(yield* idOf(other))
+      assert.strictEqual(yield* idOf(name), second.config.id)
+    })
+  )
+
+  it.scoped("contract: what is not whole makes no image, and a layer that was to be here and is not is named", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const name = "localhost/contract/broken:1"
+      const [base, top] = yield* Effect.all([layerOf("other", "b".repeat(300_000)), layerOf("y", "1")])
+      const whole = newImage(name, [base, top])
+      const cut = Stream.concat(Stream.take(piecesOf([base]), 200), Stream.fail(new Error("cut")))
+      const failed = yield* Effect.flip(runtime.loadImage(whole, cut))
+      assert.strictEqual(failed.message, "cut")
+      assert.isTrue(Option.isNone(yield* runtime.image(name)))
+
+      const begun = yield* Deferred.make<void>()
+      const endless = Stream.concat(
+        Stream.take(piecesOf([base]), 200),
+        Stream.drain(Stream.fromEffect(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)))
+      )
+      const left = yield* Effect.fork(runtime.loadImage(whole, endless))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(left)
+
+      const gone = yield* Effect.flip(runtime.loadImage(newImage(name, [base, top], [top]), piecesOf([top])))
+      assert.deepInclude(gone, { _tag: "LayerGone", image: name, layer: base.digest })
+      assert.isTrue(Option.isNone(yield* runtime.image(name)))
+      assert.isTrue(Option.isNone(yield* runtime.image(whole.config.id)))
     })
   )
 }

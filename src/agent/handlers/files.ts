@@ -1,4 +1,4 @@
-import { Effect, Option, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type {
   ListFilesRequest,
   PullFileRequest,
@@ -10,6 +10,7 @@ import { decodeEntry, decodeParts, encodeListed, encodePull } from "../../grpc/f
 import { Code, RpcError } from "../../grpc/status.ts"
 import * as files from "../../programs/files.ts"
 import { authorize } from "../CallerContext.ts"
+import { firstOf } from "../firstOf.ts"
 
 const malformed = (reason: string, detail: string) =>
   new RpcError({
@@ -24,15 +25,9 @@ const optionsOf = ({ mode, tree }: PushStart) => ({ tree, mode })
 export const pushFile = (requests: Stream.Stream<PushFileRequest, RpcError>) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const pull = yield* Stream.toPull(requests.pipe(Stream.rechunk(1)))
-      const first = yield* pull.pipe(
-        Effect.map((chunk) => Option.getOrUndefined(Option.fromIterable(chunk))),
-        Effect.catchAll(
-          Option.match({ onNone: () => Effect.succeed(undefined), onSome: (error) => Effect.fail(error) })
-        )
-      )
+      const { all, first } = yield* firstOf(requests)
       const start = first?.start
-      if (first === undefined || start === undefined) {
+      if (start === undefined) {
         return yield* malformed("START_MISSING", "the first message does not say where to write")
       }
       yield* authorize(start.service)
@@ -43,13 +38,7 @@ export const pushFile = (requests: Stream.Stream<PushFileRequest, RpcError>) =>
         const held = yield* files.heldOf(start.service, start.path, decodeEntry(start.askHeld))
         return { held: BigInt(held.bytes), heldSha256: held.sha256 }
       }
-      const rest = Stream.concat(Stream.succeed(first), Stream.fromPull(Effect.succeed(pull)))
-      const received = yield* files.pushFiles(
-        start.service,
-        start.path,
-        optionsOf(start),
-        Stream.map(rest, decodeParts)
-      )
+      const received = yield* files.pushFiles(start.service, start.path, optionsOf(start), Stream.map(all, decodeParts))
       return { files: BigInt(received.files), bytes: BigInt(received.bytes) }
     })
   )

@@ -1,14 +1,15 @@
 import { Args, Command, HelpDoc, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
 import { ServiceName } from "../../domain/Names.ts"
-import { type Built, buildImages, type Delivery, toRegistry } from "../../programs/buildImages.ts"
+import type { ServiceSpec } from "../../domain/Spec.ts"
+import { buildImages, type Delivery, toRegistry } from "../../programs/buildImages.ts"
 import type { NodeConfig } from "../../services/Agents.ts"
 import { UsageError } from "../../services/CliError.ts"
-import type { ImageBuilder } from "../../services/ImageBuilder.ts"
 import { buildSources } from "../buildSources.ts"
 import { checked, selection } from "../definitions.ts"
 import type { CliFailure } from "../errors.ts"
 import * as Json from "../json.ts"
+import { type LoadNeeds, type Loads, loadedImage, loadLine, toNode } from "../loadDelivery.ts"
 import { confirm, warn } from "../output.ts"
 import { buildProgress, builtImage, builtTable } from "../renderBuild.ts"
 import { Settings } from "../Settings.ts"
@@ -38,16 +39,20 @@ const nodeOf = (wanted: string | undefined) =>
     wanted === undefined ? (nodes.length === 1 ? nodes[0] : undefined) : nodes.find(({ name }) => name === wanted)
   )
 
-const deliveryOf = (to: {
-  readonly push: boolean
-}): Effect.Effect<Delivery<CliFailure, never> | undefined, never, ImageBuilder> =>
-  to.push ? toRegistry : Effect.succeed(undefined)
+/** Where the images go, and for what kind of node they are built. */
+const wayOf = ({ load, push }: { readonly push: boolean; readonly load: boolean }, spec: ServiceSpec) =>
+  Effect.gen(function* () {
+    if (load) return yield* toNode(spec.name, spec.node)
+    const delivery: Delivery<CliFailure, LoadNeeds> | undefined = push ? yield* toRegistry : undefined
+    const loads: Loads = new Map()
+    return { delivery, loads, arch: (yield* nodeOf(spec.node))?.arch }
+  })
 
-const besides = (service: string, pushed: boolean, images: ReadonlyArray<Json.BuiltImage>) => {
+const besides = (service: string, delivered: boolean, images: ReadonlyArray<Json.BuiltImage>) => {
   const results = images.map(({ result }) => result)
   if (results.includes("failed")) return []
   const skipped = "skipped: the image registry has it; another tag in the definition, or --force, builds it"
-  const there = pushed || results.every((result) => result === "skipped")
+  const there = delivered || results.every((result) => result === "skipped")
   const next = there ? `mcp deploy ${service}` : `mcp build ${service} --push`
   return [...(results.includes("skipped") ? [skipped] : []), `next: ${next}`]
 }
@@ -57,27 +62,26 @@ export const build = Command.make(
   { target, push, load, force },
   Effect.fn("cli.build")(function* ({ force, load, push, target: { image, service } }) {
     if (push && load) return yield* new UsageError({ problem: "--push and --load are two ways: say one of them" })
-    if (load)
-      return yield* new UsageError({ problem: "--load does not exist yet", nextStep: `mcp build ${service} --push` })
     const targets = [{ service, component: undefined }]
     const found = yield* checked(yield* selection({ targets, all: false, file: undefined }))
-    const results: Array<Built<CliFailure>> = []
+    const images: Array<Json.BuiltImage> = []
+    const failures: Array<CliFailure> = []
     for (const { definition, spec, warnings } of found) {
-      const node = yield* nodeOf(spec.node)
-      const sources = yield* buildSources({ spec, file: definition.file, image }, node?.arch)
+      const plan = yield* buildSources({ spec, file: definition.file, image })
       for (const text of warnings) yield* warn(text)
-      const delivery = yield* deliveryOf({ push })
-      results.push(
-        ...(yield* Effect.scoped(
-          Effect.flatMap(buildProgress, (events) => buildImages(sources, { delivery, force, events }))
-        ))
+      const { arch, delivery, loads } = yield* wayOf({ load, push }, spec)
+      const sources = plan.map((source) => ({ ...source, order: { ...source.order, arch } }))
+      const results = yield* Effect.scoped(
+        Effect.flatMap(buildProgress, (events) => buildImages(sources, { delivery, force, events }))
       )
+      images.push(...results.map((built) => builtImage(built, loadedImage(loads, built.image.reference))))
+      failures.push(...results.flatMap(({ failure }) => Option.toArray(failure)))
     }
-    const images = results.map(builtImage)
     yield* confirm(Json.BuildResult, { service, images }, (look) => [
       ...builtTable(images, look),
-      ...besides(service, push, images)
+      ...images.flatMap(loadLine),
+      ...besides(service, push || load, images)
     ])
-    yield* failAll(results.flatMap(({ failure }) => Option.toArray(failure)))
+    yield* failAll(failures)
   })
 ).pipe(Command.withDescription("Build a service's images; skip those that are there"))

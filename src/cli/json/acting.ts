@@ -190,6 +190,19 @@ export const Adopted = Schema.Struct({
   warnings: Schema.Array(Schema.String)
 })
 
+export const LoadedImage = Schema.Struct({
+  node: Schema.String,
+  image_id: Schema.String,
+  /** The node had this very image already. */
+  was_there: Schema.Boolean,
+  layers: Schema.JsonNumber,
+  /** Of the layers, those that the node lacked. */
+  sent_layers: Schema.JsonNumber,
+  sent_bytes: Schema.JsonNumber,
+  took_ms: Schema.JsonNumber
+})
+export type LoadedImage = typeof LoadedImage.Type
+
 export const BuiltImage = Schema.Struct({
   /** The key in `[build.images]`. */
   image: Schema.String,
@@ -200,6 +213,8 @@ export const BuiltImage = Schema.Struct({
   result: Schema.Literal("built", "pushed", "loaded", "skipped", "failed"),
   /** As the image registry has it; null where nothing was pushed, or podman does not tell. */
   digest: MaybeText,
+  /** Null where it was not loaded. */
+  loaded: Schema.NullOr(LoadedImage),
   failure: Schema.NullOr(Failure)
 })
 export type BuiltImage = typeof BuiltImage.Type

@@ -6,6 +6,7 @@ import { type ContainerRuntime, Image } from "../../services/ContainerRuntime.ts
 import { DiskFull, ImagePullFailed, RuntimeRefused } from "../../services/RuntimeError.ts"
 import { whyNot } from "../fileError.ts"
 import { type Api, asUnavailable, path } from "./api.ts"
+import { layers, loadImage } from "./loadImage.ts"
 import { isDiskFull, plain } from "./words.ts"
 
 const Inspected = Schema.Struct({
@@ -91,7 +92,9 @@ const pullFailed = (image: string, message: string, why: string) =>
  */
 const silentAtMost = "30 minutes"
 
-export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" | "removeImage"> => ({
+export const make = (
+  api: Api
+): Pick<ContainerRuntime["Type"], "image" | "layers" | "loadImage" | "pull" | "removeImage"> => ({
   removeImage: (id) =>
     Effect.gen(function* () {
       // Name by name, since an image with several is not removed by its id; with the last one it goes itself. podman
@@ -119,6 +122,8 @@ export const make = (api: Api): Pick<ContainerRuntime["Type"], "image" | "pull" 
     }),
 
   image: (reference) => find(api, reference),
+  layers: layers(api),
+  loadImage: loadImage(api, (id) => Effect.map(find(api, id), Option.isSome)),
 
   pull: (reference, { authFile }) =>
     Stream.unwrap(

@@ -173,6 +173,11 @@ const secrets = Effect.gen(function* () {
   yield* sql`ALTER TABLE deployment_steps ADD COLUMN secrets TEXT NOT NULL DEFAULT '{}'`
 })
 
+const loadedImages = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE pulled_images ADD COLUMN waits BIGINT NOT NULL DEFAULT 0`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
@@ -182,7 +187,8 @@ export const migrations = {
   "0005_adoption": adoption,
   "0006_resting_containers": restingContainers,
   "0007_event_reasons": eventReasons,
-  "0008_secrets": secrets
+  "0008_secrets": secrets,
+  "0009_loaded_images": loadedImages
 }
 
 /** The newest schema that this program knows. */

@@ -2,7 +2,7 @@ import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Schema } from "effect"
 import type { Registry } from "../../services/Registry.ts"
 import { all, read, write } from "./queries.ts"
-import { PortRow, RestartRow } from "./rows.ts"
+import { PortRow, PulledImageRow, RestartRow } from "./rows.ts"
 
 type Shape = Registry["Type"]
 
@@ -47,9 +47,18 @@ export const make = (sql: SqlClient.SqlClient) =>
       ),
     dropRestart: (service, component) =>
       write(sql`DELETE FROM restarts WHERE service = ${service} AND component = ${component}`),
-    pulledImages: read(Ids, sql`SELECT image_id AS id FROM pulled_images ORDER BY pulled_at`, (rows) =>
-      rows.map((row) => row.id)
-    ),
+    pulledImages: read(PulledImageRow, sql`SELECT * FROM pulled_images ORDER BY pulled_at`, all),
+    noteLoadedImage: (imageId, reference) =>
+      write(
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) =>
+            sql`INSERT INTO pulled_images (image_id, reference, pulled_at, waits)
+                VALUES (${imageId}, ${reference}, ${now}, 1)
+                ON CONFLICT (image_id) DO UPDATE SET reference = excluded.reference, waits = 1`
+        )
+      ),
+    noteImageDeployed: (imageId) => write(sql`UPDATE pulled_images SET waits = 0 WHERE image_id = ${imageId}`),
     notePulledImage: (imageId, reference) =>
       write(
         Effect.flatMap(

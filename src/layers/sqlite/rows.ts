@@ -128,6 +128,12 @@ export const RestartRow = Schema.Struct({
   rests: flag
 })
 
+export const PulledImageRow = Schema.Struct({
+  imageId: column(Schema.String, "image_id"),
+  reference: Schema.String,
+  waits: flag
+})
+
 export const SecretRow = Schema.Struct({
   service: Schema.String,
   secret: Schema.String,
