@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
+import { afterAll } from "vitest"
 import * as ConfinedFiles from "../../src/layers/ConfinedFiles.ts"
 import { FileTransfer } from "../../src/services/FileTransfer.ts"
-import { temporaryFolder } from "../support/folder.ts"
 import { sqliteProgram } from "../support/sqliteProgram.ts"
 import { pictureOf, world } from "./serviceData.ts"
 
@@ -88,11 +89,24 @@ const template = (covers: "all" | "known") =>
     return { filesRoot: here.filesRoot, old }
   })
 
+/** A folder that stays has the time of the restore. */
+const timeless = (root: string) => pictureOf(root).map((line) => line.replace(/( folder \d+ \d+ \d+) \d+/, "$1"))
+
+// `make fault` goes through all steps, each other run through some.
+const EACH = process.env.MCP_FAULT === "full" ? 1 : 9
+const first = () => 1 + Math.floor(Math.random() * EACH)
+const copies: Array<string> = []
+afterAll(() => {
+  for (const folder of copies) fs.rmSync(folder, { recursive: true, force: true })
+})
+
 class Cut extends Error {}
 
 /** A copy, on which a restore's steps are counted, and cut at one of them. */
 const copyOf = (filesRoot: string) => {
-  const to = temporaryFolder()
+  // In memory where there is such a place: each phase waits for the disk.
+  const to = fs.mkdtempSync(join(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mcp-restore-"))
+  copies.push(to)
   execFileSync("cp", ["-a", `${filesRoot}/.`, to])
   let steps = 0
   let cutAt = Number.POSITIVE_INFINITY
@@ -190,14 +204,14 @@ describe("a restore", () => {
           const { filesRoot, old } = yield* template(covers)
           const uncut = copyOf(filesRoot)
           yield* uncut.whole("replace")
-          const wanted = pictureOf(uncut.root)
+          const wanted = timeless(uncut.root)
           yield* uncut.whole("putBack")
           assert.deepStrictEqual(pictureOf(uncut.root), old, "put back after all of it")
-          for (let at = 1, over = false; !over; at += 1) {
+          for (let at = first(), over = false; !over; at += EACH) {
             const forward = copyOf(filesRoot)
             over = yield* forward.cut("replace", at)
             yield* forward.whole("replace")
-            assert.deepStrictEqual(pictureOf(forward.root), wanted, `cut at ${at}, and gone on`)
+            assert.deepStrictEqual(timeless(forward.root), wanted, `cut at ${at}, and gone on`)
             // And the way back is cut as well, each time elsewhere.
             yield* forward.cut("putBack", at)
             yield* forward.whole("putBack")
@@ -208,17 +222,13 @@ describe("a restore", () => {
             yield* back.cut("putBack", 1 + ((at * 7) % 11))
             if (at % 2 === 0) yield* back.whole("putBack")
             else yield* back.run((data) => data.discard("shop", "r1"))
-            assert.deepStrictEqual(
-              pictureOf(back.root),
-              over && at % 2 === 1 ? wanted : old,
-              `cut at ${at}, and put back`
-            )
+            assert.deepStrictEqual(pictureOf(back.root), old, `cut at ${at}, and put back`)
             yield* forward.end
             yield* back.end
             assert.isBelow(at, 500)
           }
         }),
-      120_000
+      300_000
     )
   }
 
