@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
@@ -333,3 +333,42 @@ describe("staging", () => {
       })
   )
 })
+
+it.effect("folders that are swapped for links all the while lead no archive and no restore outside", () =>
+  Effect.gen(function* () {
+    const { archive, filesRoot, root, run, stage } = world(sqlite)
+    fs.mkdirSync(join(filesRoot, "other"))
+    for (const name of ["f", "g", "h.toml"]) fs.writeFileSync(join(filesRoot, "other", name), "SECRET")
+    fs.mkdirSync(join(root, "d"))
+    for (const name of ["f", "g", "h.toml"]) fs.writeFileSync(join(root, "d", name), "own")
+    const outside = pictureOf(join(filesRoot, "other"))
+    const good = (yield* archive()).bytes
+    const swap = spawn(
+      process.execPath,
+      [
+        "-e",
+        `const fs = require("fs"); process.chdir(${JSON.stringify(root)})
+         const wait = () => { for (let i = Math.random() * 1e5; i > 0; i--); }
+         for (;;) { try { fs.renameSync("d", "e") } catch {} try { fs.symlinkSync("../other", "d") } catch {} wait()
+                    try { fs.unlinkSync("d") } catch {} try { fs.renameSync("e", "d") } catch {} wait() }`
+      ],
+      { stdio: "ignore" }
+    )
+    try {
+      for (let round = 0; round < 15; round += 1) {
+        const result = yield* Effect.either(archive())
+        if (Either.isRight(result)) {
+          const text = execFileSync("zstd", ["-q", "-d", "-c"], { input: result.right.bytes }).toString("latin1")
+          assert.notInclude(text, "SECRET")
+        }
+        yield* stage(good, `r${round}`)
+        yield* Effect.ignore(run((data) => data.replace("shop", `r${round}`)))
+        yield* Effect.ignore(run((data) => data.putBack("shop", `r${round}`)))
+        yield* Effect.ignore(run((data) => data.discard("shop", `r${round}`)))
+        assert.deepStrictEqual(pictureOf(join(filesRoot, "other")), outside)
+      }
+    } finally {
+      swap.kill("SIGKILL")
+    }
+  })
+)
