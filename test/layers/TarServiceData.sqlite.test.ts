@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -212,6 +212,38 @@ describe("a database", () => {
       fs.writeFileSync(join(filesRoot, ".mcp-copies/once-1.db-journal"), "")
       yield* archive({ excludes: ["*"] })
       assert.deepStrictEqual(fs.readdirSync(filesRoot), ["shop"])
+    })
+  )
+
+  it.effect("that SQLite opened instead of the one that was meant is not taken", () =>
+    Effect.sync(() => {
+      const { root } = world(sqlite)
+      const file = join(root, "x.db")
+      const db = new Database(file)
+      db.exec("CREATE TABLE t (a)")
+      db.close()
+      const { dev, ino } = fs.statSync(file)
+      const folder = fs.openSync(root, "r")
+      const asked = (of: number) => {
+        fs.writeFileSync(join(root, "copy"), "")
+        const task = {
+          _tag: "Copy",
+          file: "x.db",
+          dev: `${dev}`,
+          ino: `${of}`,
+          wal: false,
+          target: "copy",
+          busyMs: 100
+        }
+        const [program = "", ...args] = sqlite
+        const { stdout } = spawnSync(program, args, {
+          input: JSON.stringify(task),
+          stdio: ["pipe", "pipe", "inherit", folder, folder]
+        })
+        return JSON.parse(stdout.toString())._tag
+      }
+      assert.deepStrictEqual([asked(ino), asked(ino + 1)], ["Done", "Replaced"])
+      fs.closeSync(folder)
     })
   )
 
