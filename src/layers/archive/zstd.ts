@@ -1,5 +1,4 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
-import { once } from "node:events"
 import { ArchiverUnusable } from "../../services/ServiceData.ts"
 
 export interface Zstd {
@@ -50,17 +49,19 @@ export const zstd = (does: keyof typeof arguments_, program = "zstd"): Zstd => {
     })
   })
   ended.catch(() => {})
-  const over_ = ended.then(
-    () => {},
-    () => {}
-  )
+  // One waits at a time. A race with `ended` would remember each of them until then.
+  let taken = () => {}
+  child.stdin.on("drain", () => taken())
+  child.stdin.on("close", () => taken())
+  child.once("error", () => taken())
+  child.once("close", () => taken())
   return {
     write: async (bytes) => {
       if (over || !child.stdin.writable) return
       if (child.stdin.write(bytes)) return
-      const stop = new AbortController()
-      await Promise.race([once(child.stdin, "drain", { signal: stop.signal }).catch(() => {}), over_])
-      stop.abort()
+      await new Promise<void>((resolve) => {
+        taken = resolve
+      })
     },
     end: () => child.stdin.end(),
     output: child.stdout,
