@@ -28,6 +28,7 @@ import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SecretKeyFile from "../layers/SecretKeyFile.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import * as SqliteSnapshots from "../layers/SqliteSnapshots.ts"
+import * as TarServiceData from "../layers/TarServiceData.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, type NextSteps, reported } from "./main.ts"
@@ -125,6 +126,10 @@ const services = (config: AgentConfig, file: string) =>
     SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
     HostSecretFiles.layer(),
     ConfinedFiles.layer(config.agent.filesRoot),
+    TarServiceData.layer({
+      filesRoot: config.agent.filesRoot,
+      sqlite: [process.execPath, join(__dirname, "lib/sqlite.js")]
+    }),
     NodeProber.layer,
     NodeHostPorts.layer,
     OsResources.layer,
