@@ -14,6 +14,8 @@ import * as BatchedLogger from "../layers/BatchedLogger.ts"
 import * as CommandAlerter from "../layers/CommandAlerter.ts"
 import * as ConfinedFiles from "../layers/ConfinedFiles.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
+import * as FakeServiceData from "../layers/FakeServiceData.ts"
+import * as FolderSnapshots from "../layers/FolderSnapshots.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
 import * as HostSecretFiles from "../layers/HostSecretFiles.ts"
@@ -125,6 +127,8 @@ const services = (config: AgentConfig, file: string) =>
     SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
     HostSecretFiles.layer(),
     ConfinedFiles.layer(config.agent.filesRoot),
+    FakeServiceData.layer,
+    FolderSnapshots.layer(join(dirname(config.database.path), "snapshots")),
     NodeProber.layer,
     NodeHostPorts.layer,
     OsResources.layer,

@@ -173,6 +173,22 @@ const secrets = Effect.gen(function* () {
   yield* sql`ALTER TABLE deployment_steps ADD COLUMN secrets TEXT NOT NULL DEFAULT '{}'`
 })
 
+/** Restores of services' data that are not over. */
+const restores = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE restores (
+      id TEXT PRIMARY KEY,
+      service TEXT NOT NULL,
+      snapshot TEXT NOT NULL,
+      actor TEXT NOT NULL,
+      state TEXT NOT NULL,
+      running TEXT NOT NULL,
+      started_at BIGINT NOT NULL,
+      failure TEXT
+    )`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
@@ -182,7 +198,8 @@ export const migrations = {
   "0005_adoption": adoption,
   "0006_resting_containers": restingContainers,
   "0007_event_reasons": eventReasons,
-  "0008_secrets": secrets
+  "0008_secrets": secrets,
+  "0009_restores": restores
 }
 
 /** The newest schema that this program knows. */
