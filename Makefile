@@ -10,7 +10,7 @@ MODULES := node_modules/.installed
 BASELINE := proto/baseline.binpb
 PODMAN_PACKAGES := podman runc netavark aardvark-dns iptables busybox-static catatonit
 TEST_PACKAGES := $(PODMAN_PACKAGES) python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc libprotobuf-dev docker-registry apache2-utils shellcheck zsh fish curl \
-	caddy prometheus prometheus-node-exporter redis-server redis-tools mosquitto mosquitto-clients
+	zstd caddy prometheus prometheus-node-exporter redis-server redis-tools mosquitto mosquitto-clients
 
 .PHONY: all bench build fault test vet lint format proto proto-lint proto-check proto-baseline schemas \
 	mcp mcp-agent mcp-mcias demo demo-stop dist install uninstall clean

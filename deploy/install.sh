@@ -85,7 +85,7 @@ install_programs() {
     say "installed $prefix/bin/$name"
   done
   [[ -n $found ]] || fail "there is no program of MCP in $from" "build them (make build), or name their folder with --from"
-  for file in package.json native/{better_sqlite3,argon2}.node lib/mcp.js lib/x509.js lib/mcp-help.json lib/mcp.cache; do
+  for file in package.json native/{better_sqlite3,argon2}.node lib/sqlite.js lib/mcp.js lib/x509.js lib/mcp-help.json lib/mcp.cache; do
     if [[ -f $from/$file ]]; then put "$from/$file" "$lib/$file" 644; fi
   done
 }
@@ -152,7 +152,7 @@ uninstall() {
     rm -f "$bin/$name"
     say "removed $prefix/bin/$name"
   done
-  rm -f "$lib"/{mcp,mcp-agent,mcp-mcias,package.json} "$lib"/native/{better_sqlite3,argon2}.node "$lib"/lib/mcp.js "$lib"/lib/x509.js "$lib"/lib/mcp-help.json "$lib"/lib/mcp.cache
+  rm -f "$lib"/{mcp,mcp-agent,mcp-mcias,package.json} "$lib"/native/{better_sqlite3,argon2}.node "$lib"/lib/sqlite.js "$lib"/lib/mcp.js "$lib"/lib/x509.js "$lib"/lib/mcp-help.json "$lib"/lib/mcp.cache
   for name in "$lib/native" "$lib/lib" "$lib"; do rmdir "$name" 2>/dev/null || true; done
   # The system's own folders stay; below DESTDIR, and where the prefix is MCP's own, empty ones go.
   if [[ -n $root ]]; then

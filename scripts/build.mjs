@@ -62,18 +62,18 @@ const natives = {
 }
 
 // Both packages look for their native file beside themselves in node_modules.
-const nativeFiles = {
+const nativeFiles = (folder = "/native/") => ({
   name: "native-files",
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^(bindings|@node-rs\/argon2)$/ }, ({ path }) => ({ path, namespace: "native" }))
     onLoad({ filter: /.*/, namespace: "native" }, ({ path }) => ({
       contents:
         path === "bindings"
-          ? 'module.exports = (file) => require(__dirname + "/native/" + file)'
-          : 'module.exports = require(__dirname + "/native/argon2.node")'
+          ? `module.exports = (file) => require(__dirname + "${folder}" + file)`
+          : `module.exports = require(__dirname + "${folder}argon2.node")`
     }))
   }
-}
+})
 
 // A sixth of all code, for two commands: in a file of its own, that the others need not read.
 const certificatesApart = {
@@ -94,7 +94,7 @@ const noConfigFiles = {
   }
 }
 
-const bundle = async (entry, outfile, { define, executable, plugins = [] }) => {
+const bundle = async (entry, outfile, { define, executable, natives = nativeFiles(), plugins = [] }) => {
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -111,7 +111,7 @@ const bundle = async (entry, outfile, { define, executable, plugins = [] }) => {
     // Each is tried by its user, which does without it.
     external: ["msgpackr-extract", "@parcel/watcher"],
     define,
-    plugins: [nativeFiles, noConfigFiles, ...plugins],
+    plugins: [natives, noConfigFiles, ...plugins],
     logLevel: "warning"
   })
   const [output] = outputFiles
@@ -148,6 +148,14 @@ const bundleCli = async (define) => {
   return size
 }
 
+/** `mcp-agent`, and what it runs to read the databases of services. */
+const bundleAgent = async (define) => {
+  mkdirSync(join(dist, "lib"), { recursive: true })
+  const natives = nativeFiles("/../native/")
+  await bundle("src/layers/archive/sqliteProgram.ts", join(dist, "lib/sqlite.js"), { define, natives })
+  return bundle("src/programs/mcp-agent.ts", join(dist, "mcp-agent"), { define, executable: true })
+}
+
 const missing = wanted.filter((name) => !existsSync(join(root, "src/programs", `${name}.ts`)))
 const define = { MCP_VERSION: JSON.stringify(version()) }
 mkdirSync(join(dist, "native"), { recursive: true })
@@ -161,7 +169,9 @@ for (const name of wanted.filter((name) => !missing.includes(name))) {
     const size =
       name === "mcp"
         ? await bundleCli(define)
-        : await bundle(`src/programs/${name}.ts`, join(dist, name), { define, executable: true })
+        : name === "mcp-agent"
+          ? await bundleAgent(define)
+          : await bundle(`src/programs/${name}.ts`, join(dist, name), { define, executable: true })
     console.log(`dist/${name}  ${(size / 2 ** 20).toFixed(1)} MiB`)
   } catch (error) {
     // esbuild has printed where and why.

@@ -14,7 +14,7 @@ for program in mcp mcp-agent mcp-mcias; do
   parts=("$program" package.json)
   case $program in
     mcp) parts+=(lib/mcp.js lib/x509.js lib/mcp-help.json lib/mcp.cache) ;;
-    mcp-agent) parts+=(native/better_sqlite3.node) ;;
+    mcp-agent) parts+=(native/better_sqlite3.node lib/sqlite.js) ;;
     mcp-mcias) parts+=(native/better_sqlite3.node native/argon2.node) ;;
   esac
   for part in "${parts[@]}"; do

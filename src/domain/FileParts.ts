@@ -10,6 +10,8 @@ export interface FileEntry {
   readonly mode: number
   readonly size: number
   readonly modifiedMs: number
+  /** Where it is known, and is kept. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
   /** Of a link. */
   readonly target?: Uint8Array
   /** The data begins here: what is before it is at the other end. */

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { Effect, Either, Layer, Stream } from "effect"
 import type { FileEntry, FileParts } from "../domain/FileParts.ts"
-import { PARTIAL_FOLDER, shown, splitPath } from "../domain/FilePath.ts"
+import { shown, splitPath } from "../domain/FilePath.ts"
 import {
   FileNotFound,
   FileRefused,
@@ -11,15 +11,17 @@ import {
   PathOutsideRoot,
   type PushOptions
 } from "../services/FileTransfer.ts"
-import { confined, type Folder } from "./files/Folder.ts"
+import { isRestoreLitter } from "./archive/place.ts"
+import { confined, type Folder, holding } from "./files/Folder.ts"
 import { fileError } from "./files/failure.ts"
 import { heldIn, nothingHeld } from "./files/held.ts"
+import { allNamesInside } from "./files/names.ts"
+import { PARTIAL, partialInUse, partialOf } from "./files/partial.ts"
 import { Receiver } from "./files/receive.ts"
 import { receiving } from "./files/receiving.ts"
 import { remove } from "./files/remove.ts"
 import { entryOf, send } from "./files/send.ts"
 
-const PARTIAL = Buffer.from(PARTIAL_FOLDER)
 const PARTIAL_KEPT_MS = 24 * 3_600_000
 /** Names of what cannot be gone on with begin so. */
 const ONCE = "once-"
@@ -31,21 +33,8 @@ const partsOf = (path: Uint8Array): ReadonlyArray<Uint8Array> => {
   return split.right
 }
 
-/** The folder that holds a path, and the path's name in it; no name for the root itself. Close every folder. */
-const walk = (root: Folder, parts: ReadonlyArray<Uint8Array>) => {
-  let folder = root
-  for (const part of parts.slice(0, -1)) {
-    try {
-      const next = folder.open(part)
-      if (folder !== root) folder.close()
-      folder = next
-    } catch (cause) {
-      if (folder !== root) folder.close()
-      throw cause
-    }
-  }
-  return { folder, name: parts.at(-1) }
-}
+/** The folder that holds a path, and the path's name in it; no name for the root itself. Close it when it is another. */
+const walk = (root: Folder, parts: ReadonlyArray<Uint8Array>) => ({ folder: holding(root, parts), name: parts.at(-1) })
 
 /** A source's file is the same as long as its size and time are; its digest is looked at besides. */
 const resumableName = ({ modifiedMs, size }: FileEntry, path: Uint8Array) =>
@@ -53,59 +42,21 @@ const resumableName = ({ modifiedMs, size }: FileEntry, path: Uint8Array) =>
 
 const pathKey = (parts: ReadonlyArray<Uint8Array>) => Buffer.concat(parts.flatMap((part) => [part, Buffer.from("/")]))
 
-/** How many names each file with several has below a folder. */
-const names = (folder: Folder, found = new Map<number, number>()): ReadonlyMap<number, number> => {
-  for (const name of folder.names()) {
-    const stat = folder.stat(name)
-    if (stat?.isFile() && stat.nlink > 1) found.set(stat.ino, (found.get(stat.ino) ?? 0) + 1)
-    if (!stat?.isDirectory()) continue
-    const below = folder.open(name)
-    try {
-      names(below, found)
-    } finally {
-      below.close()
-    }
-  }
-  return found
-}
-
-const allNamesInside = (root: Folder) => {
-  let found: ReadonlyMap<number, number> | undefined
-  return (stat: fs.Stats) => {
-    found ??= names(root)
-    return found.get(stat.ino) === stat.nlink
-  }
-}
-
-const partialOf = (root: Folder) => {
-  let folder: Folder | undefined
-  return {
-    get: () => {
-      folder ??= root.make(PARTIAL, 0o700, undefined).folder
-      return folder
-    },
-    close: (alone: boolean) => {
-      folder?.close()
-      try {
-        // Only when nothing is left in it, and nobody else is about to write there.
-        if (folder !== undefined && alone) fs.rmdirSync(root.at(PARTIAL))
-      } catch {}
-    }
-  }
-}
-
-const clear = (root: Folder, before: number) => {
+const clear = async (root: Folder, before: number) => {
   if (!root.stat(PARTIAL)?.isDirectory()) return
+  const nobody = !partialInUse(root)
   const partial = partialOf(root)
   try {
     const folder = partial.get()
     for (const name of folder.names()) {
       const stat = folder.stat(name)
-      if (stat === undefined || stat.isDirectory()) continue
-      if (name.toString("latin1").startsWith(ONCE) || stat.mtimeMs < before) folder.unlink(name)
+      if (stat === undefined) continue
+      if (stat.isDirectory()) {
+        if (nobody && isRestoreLitter(folder, name)) await remove(folder, name, true)
+      } else if (name.toString("latin1").startsWith(ONCE) || stat.mtimeMs < before) folder.unlink(name)
     }
   } finally {
-    partial.close(true)
+    partial.close()
   }
 }
 
@@ -114,8 +65,6 @@ export const layer = (filesRoot: string): Layer.Layer<FileTransfer> =>
   Layer.sync(FileTransfer, () => {
     // The agent alone writes here, so that what it knows of itself is enough.
     const busy = new Set<string>()
-    const pushes = new Map<string, number>()
-    const count = (service: string, by: number) => pushes.set(service, (pushes.get(service) ?? 0) + by).get(service)
 
     const root = (service: string, make = false): Folder => {
       const folder = confined(filesRoot, service, make)
@@ -171,11 +120,10 @@ export const layer = (filesRoot: string): Layer.Layer<FileTransfer> =>
         take: (name) => !busy.has(key(name)) && busy.add(key(name)) !== undefined,
         letGo: (name) => void busy.delete(key(name))
       })
-      count(service, 1)
       return {
         receiver: made,
         close: () => {
-          partial.close(count(service, -1) === 0)
+          partial.close()
           folder.close()
         }
       }
@@ -248,11 +196,11 @@ export const layer = (filesRoot: string): Layer.Layer<FileTransfer> =>
         Effect.forEach(
           services,
           (service) =>
-            Effect.try(() => {
+            Effect.tryPromise(async () => {
               const folder = confined(filesRoot, service)
               if (folder === undefined) return
               try {
-                clear(folder, Date.now() - PARTIAL_KEPT_MS)
+                await clear(folder, Date.now() - PARTIAL_KEPT_MS)
               } finally {
                 folder.close()
               }

@@ -14,7 +14,6 @@ import * as BatchedLogger from "../layers/BatchedLogger.ts"
 import * as CommandAlerter from "../layers/CommandAlerter.ts"
 import * as ConfinedFiles from "../layers/ConfinedFiles.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
-import * as FakeServiceData from "../layers/FakeServiceData.ts"
 import * as FolderSnapshots from "../layers/FolderSnapshots.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
@@ -30,6 +29,7 @@ import * as PodmanRuntime from "../layers/PodmanRuntime.ts"
 import * as SecretKeyFile from "../layers/SecretKeyFile.ts"
 import * as SqliteRegistry from "../layers/SqliteRegistry.ts"
 import * as SqliteSnapshots from "../layers/SqliteSnapshots.ts"
+import * as TarServiceData from "../layers/TarServiceData.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
 import { ContainerHealth } from "./ContainerHealth.ts"
 import { exitCodeOf, type NextSteps, reported } from "./main.ts"
@@ -127,8 +127,11 @@ const services = (config: AgentConfig, file: string) =>
     SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
     HostSecretFiles.layer(),
     ConfinedFiles.layer(config.agent.filesRoot),
-    FakeServiceData.layer,
     FolderSnapshots.layer(join(dirname(config.database.path), "snapshots")),
+    TarServiceData.layer({
+      filesRoot: config.agent.filesRoot,
+      sqlite: [process.execPath, join(__dirname, "lib/sqlite.js")]
+    }),
     NodeProber.layer,
     NodeHostPorts.layer,
     OsResources.layer,

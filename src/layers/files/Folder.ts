@@ -23,6 +23,11 @@ export class Folder {
     this.#mount = mount
   }
 
+  /** The same folder, with paths shown from here. Closed as this one. */
+  asRoot(): Folder {
+    return new Folder(this.fd, "", this.#where, this.#mount)
+  }
+
   at(name: Uint8Array): Buffer {
     return Buffer.concat([this.#where, name])
   }
@@ -113,6 +118,15 @@ export class Folder {
     }
   }
 
+  /** Nothing may be there; on the same file system. */
+  moveTo(name: Uint8Array, folder: Folder): void {
+    try {
+      fs.renameSync(this.at(name), folder.at(name))
+    } catch (cause) {
+      throw fileError(this.shown(name), cause)
+    }
+  }
+
   names(): ReadonlyArray<Buffer> {
     try {
       return fs.readdirSync(this.#where, { encoding: "buffer" }).sort(Buffer.compare)
@@ -183,6 +197,22 @@ export const confined = (root: string, name: string, make = false): Folder | und
   } finally {
     fs.closeSync(parent)
   }
+}
+
+/** The folder that holds a path below the root. The caller closes it, when it is not the root. */
+export const holding = (root: Folder, parts: ReadonlyArray<Uint8Array>): Folder => {
+  let folder = root
+  for (const part of parts.slice(0, -1)) {
+    try {
+      const next = folder.open(part)
+      if (folder !== root) folder.close()
+      folder = next
+    } catch (cause) {
+      if (folder !== root) folder.close()
+      throw cause
+    }
+  }
+  return folder
 }
 
 /** A folder of the operator's own machine, by its path; links on the way to it are followed. */

@@ -60,3 +60,22 @@ export const linkedElsewhere = (path: string) =>
     why: "has another name outside the service's folder (a hard link)",
     nextStep: "copy it on the node, and pull the copy"
   })
+
+/**
+ * Why one file is left out of many, so that it does not keep the rest from its place; undefined when it went away while
+ * we looked. What is more than this one file's is thrown.
+ */
+export const whyLeftOut = (path: string, cause: unknown): string | undefined => {
+  const error = fileError(path, cause)
+  switch (error._tag) {
+    case "FileNotFound":
+      return undefined
+    case "FileRefused":
+    case "PathOutsideRoot":
+      return error.why
+    case "FileChanged":
+      return "keeps changing while it is read"
+    default:
+      throw error
+  }
+}

@@ -24,6 +24,8 @@ export interface ReceiveOptions {
   readonly mode: number | undefined
   /** New files and folders belong to whom their folder belongs to; else to whoever runs this. */
   readonly inheritOwner: boolean
+  /** Owner and time are the entry's, and nothing may be there before. */
+  readonly exact?: boolean
   /** Where a file lies until it is whole, by where it will be: on the same file system. */
   readonly partial: (target: Folder) => Folder
   /** Its name there; the same again for a file that can be gone on with. */
@@ -86,7 +88,8 @@ export class Receiver {
       case "Data":
         return this.#data(part.bytes)
       case "End":
-        return this.#finish(part.sha256)
+        await this.#finish(part.sha256)
+        return
       case "Skipped":
         await this.#drop()
         this.#skipped.push({ path: part.path, why: part.why })
@@ -95,6 +98,12 @@ export class Receiver {
         if (this.#incoming !== undefined) throw this.#malformed("the end came in the middle of a file")
         this.#complete = true
     }
+  }
+
+  /** Ends a file whose digest comes from elsewhere, and answers what it is. */
+  async finish(): Promise<Uint8Array> {
+    if (this.#failed !== undefined) throw this.#failed.cause
+    return this.#finish(undefined)
   }
 
   /** Once all is on the disk; without the last part what came was cut. */
@@ -113,6 +122,10 @@ export class Receiver {
     await this.#drop(keep)
     await this.#leaveTo(0)
     await Promise.all(this.#tasks)
+  }
+
+  #twice(path: string) {
+    return new TransferBroken({ path, why: "it comes twice" })
   }
 
   #malformed(why: string) {
@@ -197,11 +210,13 @@ export class Receiver {
       throw new PathOutsideRoot({ path: folder.shown(name), why: "is a link that leads out of the folder" })
     }
     const there = folder.stat(name)
+    if (there !== undefined && this.#options.exact) throw this.#twice(folder.shown(name))
     try {
       if (there?.isSymbolicLink()) fs.unlinkSync(folder.at(name))
       fs.symlinkSync(Buffer.from(target), folder.at(name))
-      const owner = this.#owner(open)
+      const owner = entry.owner ?? this.#owner(open)
       if (owner !== undefined) fs.lchownSync(folder.at(name), owner.uid, owner.gid)
+      if (this.#options.exact) fs.lutimesSync(folder.at(name), entry.modifiedMs / 1000, entry.modifiedMs / 1000)
     } catch (cause) {
       throw fileError(folder.shown(name), cause)
     }
@@ -212,6 +227,7 @@ export class Receiver {
   async #begin(entry: FileEntry, open: Open, name: Uint8Array, parts: ReadonlyArray<Uint8Array>) {
     const { folder } = open
     const there = folder.stat(name)
+    if (there !== undefined && this.#options.exact) throw this.#twice(folder.shown(name))
     if (there?.isDirectory()) {
       throw new FileRefused({
         path: folder.shown(name),
@@ -243,7 +259,7 @@ export class Receiver {
         partial,
         fd,
         hash,
-        owner: this.#options.inheritOwner ? (old ?? fs.fstatSync(folder.fd)) : undefined,
+        owner: entry.owner ?? (this.#options.inheritOwner ? (old ?? fs.fstatSync(folder.fd)) : undefined),
         mode: (this.#options.mode ?? (old === undefined ? entry.mode : old.mode)) & 0o777,
         resumable,
         at: entry.offset,
@@ -294,12 +310,13 @@ export class Receiver {
     }
   }
 
-  async #finish(sha256: Uint8Array) {
+  async #finish(sha256: Uint8Array | undefined): Promise<Uint8Array> {
     const incoming = this.#incoming
     if (incoming === undefined) throw this.#malformed("an end came that belongs to no file")
     await this.#written(incoming)
     const { entry, name, open } = incoming
-    if (incoming.at !== entry.size || !equal(incoming.hash.digest(), sha256)) {
+    const digest = incoming.hash.digest()
+    if (incoming.at !== entry.size || (sha256 !== undefined && !equal(digest, sha256))) {
       await this.#drop()
       throw new TransferBroken({ path: open.folder.shown(name), why: "its digest is not that of what was sent" })
     }
@@ -308,13 +325,15 @@ export class Receiver {
     await this.#task(open.folder.shown(name), () => this.#settle(incoming), open.busy)
     this.#files += 1
     this.#bytes += entry.size
+    return digest
   }
 
-  async #settle({ fd, mode, name, open: { folder }, owner, partial }: Incoming) {
+  async #settle({ entry, fd, mode, name, open: { folder }, owner, partial }: Incoming) {
     let moved = false
     try {
       if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid)
       fs.fchmodSync(fd, mode)
+      if (this.#options.exact) fs.futimesSync(fd, entry.modifiedMs / 1000, entry.modifiedMs / 1000)
       await fsync(fd)
       // Whoever may write to the folder could have put something else in its place.
       if (partial.folder.stat(partial.name)?.ino !== fs.fstatSync(fd).ino) throw isLink(folder.shown(name))

@@ -5,7 +5,7 @@ import { PARTIAL_FOLDER, shown, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
 import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
 import type { Folder } from "./Folder.ts"
-import { fileError, isAFolder, linkedElsewhere, special } from "./failure.ts"
+import { fileError, isAFolder, linkedElsewhere, special, whyLeftOut } from "./failure.ts"
 
 export interface SendOptions {
   /** Folders with what lies in them; else one file. */
@@ -30,7 +30,7 @@ export const entryOf = (path: Uint8Array, stat: fs.Stats): FileEntry => ({
 const beneath = (path: Uint8Array, name: Uint8Array) =>
   path.length === 0 ? name : Buffer.concat([path, Buffer.from("/"), name])
 
-const unchanged = (before: fs.BigIntStats, after: fs.BigIntStats) =>
+export const unchanged = (before: fs.BigIntStats, after: fs.BigIntStats) =>
   before.size === after.size && before.mtimeNs === after.mtimeNs && before.ino === after.ino
 
 /** Once more when it changes while it is read. */
@@ -85,12 +85,15 @@ async function* file(
   throw new FileChanged({ path: folder.shown(name) })
 }
 
-function* link(folder: Folder, name: Uint8Array, path: Uint8Array, stat: fs.Stats, depth: number): Generator<FilePart> {
+/** Where a link leads that lies `depth` folders below the root: inside. */
+export const targetInside = (folder: Folder, name: Uint8Array, depth: number): Buffer => {
   const target = fs.readlinkSync(folder.at(name), { encoding: "buffer" })
-  if (!staysInside(depth, target)) {
-    throw new PathOutsideRoot({ path: folder.shown(name), why: `is a link out of the folder, to ${shown(target)}` })
-  }
-  yield { _tag: "Entry", entry: { ...entryOf(path, stat), target } }
+  if (staysInside(depth, target)) return target
+  throw new PathOutsideRoot({ path: folder.shown(name), why: `is a link out of the folder, to ${shown(target)}` })
+}
+
+function* link(folder: Folder, name: Uint8Array, path: Uint8Array, stat: fs.Stats, depth: number): Generator<FilePart> {
+  yield { _tag: "Entry", entry: { ...entryOf(path, stat), target: targetInside(folder, name, depth) } }
 }
 
 async function* within(
@@ -110,17 +113,11 @@ async function* within(
       else if (stat.isDirectory()) yield* subfolder(folder, name, below, stat, depth, options)
       else throw special(folder.shown(name))
     } catch (cause) {
-      const error = fileError(folder.shown(name), cause)
-      // It went away while we looked.
-      if (error._tag === "FileNotFound") continue
-      if (!leftOut.has(error._tag)) throw error
-      yield { _tag: "Skipped", path: below, why: "why" in error ? error.why : "keeps changing while it is read" }
+      const why = whyLeftOut(folder.shown(name), cause)
+      if (why !== undefined) yield { _tag: "Skipped", path: below, why }
     }
   }
 }
-
-// One such file does not keep the rest of a folder from its place.
-const leftOut: ReadonlySet<string> = new Set(["FileRefused", "FileChanged", "PathOutsideRoot"])
 
 async function* subfolder(
   parent: Folder,
