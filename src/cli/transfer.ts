@@ -80,10 +80,23 @@ export const progressLine = (seen: Omit<Seen, "skipped">, now: number): string =
 
 const EVERY_MS = 200
 
+/** On a terminal, one line that is drawn over and over as long as the scope lasts. */
+export const drawing = (line: (now: number) => string) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const { quiet } = yield* Globals
+    if (!screen.errIsTty || quiet) return
+    const draw = Effect.gen(function* () {
+      const { columns } = yield* screen.size
+      const text = line(yield* Clock.currentTimeMillis)
+      yield* screen.err(`\r${clearLine}${shorten(text, Math.max(10, columns - 1))}`)
+    })
+    yield* Effect.addFinalizer(() => screen.err(`\r${clearLine}`))
+    yield* Effect.forkScoped(Effect.repeat(Effect.delay(draw, EVERY_MS), Schedule.forever))
+  })
+
 /** Counts what goes by, and on a terminal shows it. */
 export const watched = Effect.gen(function* () {
-  const screen = yield* Screen
-  const { quiet } = yield* Globals
   const seen: Seen = {
     start: yield* Clock.currentTimeMillis,
     files: 0,
@@ -93,15 +106,7 @@ export const watched = Effect.gen(function* () {
     current: undefined,
     skipped: []
   }
-  if (screen.errIsTty && !quiet) {
-    const draw = Effect.gen(function* () {
-      const { columns } = yield* screen.size
-      const line = progressLine(seen, yield* Clock.currentTimeMillis)
-      yield* screen.err(`\r${clearLine}${shorten(line, Math.max(10, columns - 1))}`)
-    })
-    yield* Effect.addFinalizer(() => screen.err(`\r${clearLine}`))
-    yield* Effect.forkScoped(Effect.repeat(Effect.delay(draw, EVERY_MS), Schedule.forever))
-  }
+  yield* drawing((now) => progressLine(seen, now))
   return {
     seen,
     through: <E, R>(parts: Stream.Stream<FileParts, E, R>) =>

@@ -53,6 +53,9 @@ const unary = [
   "liveCheck",
   "listFiles",
   "removePath",
+  "listSnapshots",
+  "removeSnapshot",
+  "importServiceData",
   "nodeStatus",
   "healthCheck"
 ] as const
