@@ -53,8 +53,8 @@ export const pieces = (bytes: Uint8Array, size = 65_536) =>
     })()
   )
 
-/** All that a restore is to bring back. Times of folders only where they are asked for. */
-export const pictureOf = (root: string, folderTimes = true): ReadonlyArray<string> => {
+/** All that a restore is to bring back; the root's own time aside, in which the agent's folder comes and goes. */
+export const pictureOf = (root: string): ReadonlyArray<string> => {
   const lines: Array<string> = []
   const look = (at: string, path: string) => {
     const stat = fs.lstatSync(at)
@@ -64,7 +64,7 @@ export const pictureOf = (root: string, folderTimes = true): ReadonlyArray<strin
       : stat.isSymbolicLink()
         ? fs.readlinkSync(at)
         : ""
-    const time = kind === "folder" && !folderTimes ? "" : Math.round(stat.mtimeMs)
+    const time = path === "." ? "" : Math.round(stat.mtimeMs)
     const mode = kind === "link" ? "" : (stat.mode & 0o7777).toString(8)
     lines.push([path, kind, mode, stat.uid, stat.gid, time, content].join(" "))
     if (stat.isDirectory()) {

@@ -64,6 +64,9 @@ export const zstd = (does: keyof typeof arguments_, program = "zstd"): Zstd => {
     ended,
     kill: () => {
       if (!over) child.kill("SIGKILL")
+      // What nobody reads any more would keep it from being over.
+      child.stdin.destroy()
+      child.stdout.destroy()
     }
   }
 }
