@@ -131,7 +131,7 @@ export const commands: ReadonlyArray<{
       ["snapshot create <service>", "copy a service's data, kept on its node"],
       ["snapshot list [<service>]", "the snapshots that nodes keep"],
       ["snapshot restore <service>", "put the data back as a snapshot has it"],
-      ["snapshot rm <service> SNAPSHOT", "remove a snapshot"]
+      ["snapshot rm <service> ID", "remove a snapshot"]
     ]
   },
   {
