@@ -18,7 +18,7 @@ const output = Options.text("output").pipe(
   Options.withAlias("o"),
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription("also a copy on this machine: a file that is not there, or a folder")
+  Options.withDescription("also a copy here: a new file, or a folder")
 )
 const keep = Options.integer("keep").pipe(
   Options.withPseudoName("N"),

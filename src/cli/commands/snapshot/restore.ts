@@ -23,7 +23,7 @@ const word = Args.text({ name: "snapshot" }).pipe(
 const file = Options.file("file", { exists: "either" }).pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription("an archive on this machine, which the node keeps as a snapshot")
+  Options.withDescription("an archive here, which the node takes in")
 )
 
 const meanwhile = "what runs is stopped meanwhile"
