@@ -130,7 +130,7 @@ export const commands: ReadonlyArray<{
       ["files rm <service> PATH", "remove a file, or a folder with -r"],
       ["snapshot create <service>", "copy a service's data, kept on its node"],
       ["snapshot list [<service>]", "the snapshots that nodes keep"],
-      ["snapshot restore <service>", "put the data back as a snapshot has it"],
+      ["snapshot restore <service>", "put the data back: the newest, or [ID]"],
       ["snapshot rm <service> ID", "remove a snapshot"]
     ]
   },

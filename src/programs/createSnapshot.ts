@@ -96,7 +96,7 @@ export const prepared = (row: ServiceRow, tell: Tell) =>
     yield* runCommand(row.service, snapshot.component, snapshot.cmd)
   })
 
-const described = ({ bytes = 0, files = 0, id }: SnapshotRecord) => `${id}, ${files} files, ${bytes} bytes`
+const described = ({ files = 0, id }: SnapshotRecord) => `${id}, ${files} file${files === 1 ? "" : "s"}`
 
 /** A snapshot that is whole already. The older ones go last; one that does not go is no reason to fail. */
 const thinned = (service: string, keep: number | undefined) =>

@@ -252,7 +252,7 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   SnapshotCommandFailed: (e) => ({
     reason: "SNAPSHOT_COMMAND_FAILED",
-    nextStep: `run it by hand: mcp exec ${e.service}/${e.component} -- CMD...; mcp ps ${e.service} shows what runs`
+    nextStep: `run it by hand: mcp exec ${e.service}/${e.component} -- CMD...; mcp status ${e.service} shows what runs`
   }),
   SnapshotForeign: (e) => ({
     reason: "SNAPSHOT_FOREIGN",

@@ -100,7 +100,11 @@ export const create = Command.make(
     const snapshot = row(result.snapshot, node.name)
     for (const { path, reason } of leftOut) yield* warn(`left out: ${path}: ${reason}`)
     const place = placed?.(snapshot)
-    if (place !== undefined) yield* download(node, snapshot, place)
+    if (place !== undefined) {
+      yield* Effect.tapError(download(node, snapshot, place), () =>
+        note(`${node.name} keeps the snapshot ${snapshot.id} of ${service} all the same`)
+      )
+    }
     const value = {
       ...{ snapshot, left_out: leftOut, removed: result.removed, output: place ?? null },
       took_ms: (yield* Clock.currentTimeMillis) - startedAt

@@ -3,6 +3,7 @@ import type { FileParts } from "../../../domain/FileParts.ts"
 import type { ExportServiceDataResponse } from "../../../gen/mcp/v1/mcp_pb.ts"
 import { type AgentClient, Agents, type NodeConfig } from "../../../services/Agents.ts"
 import { UsageError } from "../../../services/CliError.ts"
+import { FileNotFound } from "../../../services/FileTransfer.ts"
 import { LocalTree } from "../../../services/LocalTree.ts"
 import type * as Json from "../../json.ts"
 import { acting, at, isRpcError, ofService } from "../../nodes.ts"
@@ -41,7 +42,12 @@ export const placeFor = (output: string) =>
         nextStep: "name another file, or a folder"
       })
     }
-    const folder = there?.kind === "folder" || output.endsWith("/")
+    const above = there === undefined ? /^(.*)\/[^/]*$/.exec(output.replace(/(.)\/+$/, "$1"))?.[1] : undefined
+    const parent = above === undefined || above === "" ? undefined : above
+    if (parent !== undefined && (yield* (yield* LocalTree).look(parent))?.kind !== "folder") {
+      return yield* new FileNotFound({ path: parent })
+    }
+    const folder = there?.kind === "folder"
     return ({ id, service }: Json.Snapshot) =>
       folder ? `${output.replace(/\/+$/, "")}/${service}-${id}.tar.zst` : output
   })
