@@ -9,7 +9,7 @@ import type { Emit } from "./DeployEvent.ts"
 import { ComponentFailed } from "./deployFailure.ts"
 import { gather } from "./facts.ts"
 import { noteFailure } from "./noteFailure.ts"
-import { ordered, startOne, stopOne } from "./oneComponent.ts"
+import { ordered, routesTo, startOne, stopOne } from "./oneComponent.ts"
 import { isAway, step, untilItAnswers } from "./progress.ts"
 import { changeRoutes, keysOf } from "./routes.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
@@ -84,20 +84,34 @@ export const startAll = (service: string, names: ReadonlyArray<string>, tell: Em
     })
   })
 
+/** Longer than that nobody waits for what has its old data back: from then on it is as any other that is not ready. */
+const readyWithin = "10 seconds"
+
 /** What cannot start on the data that it had before must not keep that data from being back. */
 const startBack = (service: string, names: ReadonlyArray<string>, tell: Emit) =>
-  Effect.forEach(
-    names,
-    (component) =>
-      startAll(service, [component], tell).pipe(
-        Effect.mapError((failed) => (failed._tag === "ComponentFailed" ? failed.error : failed)),
-        Effect.catchIf(
-          (error) => !isAway(error),
-          (error) => noteFailure({ service, component, kind: "start", from: "", to: "failed", actor: "" }, error)
-        )
-      ),
-    { discard: true }
-  )
+  Effect.gen(function* () {
+    yield* Effect.forEach(
+      names,
+      (component) =>
+        startAll(service, [component], tell).pipe(
+          Effect.timeoutOption(readyWithin),
+          Effect.mapError((failed) => (failed._tag === "ComponentFailed" ? failed.error : failed)),
+          Effect.catchIf(
+            (error) => !isAway(error),
+            (error) => noteFailure({ service, component, kind: "start", from: "", to: "failed", actor: "" }, error)
+          )
+        ),
+      { discard: true }
+    )
+    const row = Option.getOrUndefined(yield* (yield* Registry).service(service))
+    if (row === undefined) return
+    const { current } = yield* gather(service)
+    const runs = ({ name }: { readonly name: string }) => current.get(name)?.state === "running"
+    yield* routesTo(
+      row,
+      row.spec.components.filter((each) => names.includes(each.name) && runs(each))
+    )
+  })
 
 export const restoreEvent = (row: RestoreRow, to: string, message: string, reason = ""): NewEvent => ({
   ...{ service: row.service, component: "", kind: "restore", from: "", to, message, reason },

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
+import { FakeProxyControl } from "../../src/layers/FakeProxy.ts"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { FakeServiceDataControl } from "../../src/layers/FakeServiceData.ts"
 import { FakeSnapshotStoreControl } from "../../src/layers/FakeSnapshotStore.ts"
@@ -13,7 +14,7 @@ import { Registry } from "../../src/services/Registry.ts"
 import { SnapshotStore } from "../../src/services/SnapshotStore.ts"
 import { temporaryFolder } from "../support/folder.ts"
 import { dataNow, emptyNode, putData, restored, shopWithData, snapshotted } from "./snapshotting.ts"
-import { asked, deployed, node, passTime } from "./support.ts"
+import { asked, deployed, node, passTime, specOf } from "./support.ts"
 
 const images = Effect.gen(function* () {
   const control = yield* FakeRuntimeControl
@@ -138,6 +139,36 @@ describe("a restore", () => {
       yield* nothingLeft
     }).pipe(Effect.provide(node()))
   )
+
+  it.effect("that goes back waits only so long for what ran before, and leads its routes to it", () => {
+    let answers = true
+    const probe = () => ({ healthy: answers, detail: "refused" })
+    return Effect.gen(function* () {
+      yield* images
+      const spec = specOf({
+        name: "shop",
+        snapshot: { method: "full" },
+        components: [
+          { name: "web", image: "localhost/web:1", routes: [{ port: 443, target: 80, hostname: "shop.example" }] }
+        ]
+      })
+      yield* deployed(spec)
+      yield* putData("one")
+      yield* snapshotted()
+      yield* putData("two")
+      const routes = yield* (yield* FakeProxyControl).routes
+      yield* (yield* FakeServiceDataControl).failReplace("the disk says no")
+      answers = false
+      const { result } = yield* restored()
+      assert.strictEqual(result.state, "rolled_back")
+      assert.isBelow(result.durationMs, 15_000)
+      assert.deepStrictEqual(yield* running, ["shop-web"])
+      assert.deepStrictEqual(yield* (yield* FakeProxyControl).routes, routes)
+      assert.strictEqual(routes.length, 1)
+      assert.deepStrictEqual(yield* dataNow, two)
+      yield* nothingLeft
+    }).pipe(Effect.provide(node(probe)))
+  })
 
   it.effect("ends with its caller until it touches the service, and goes on to its end after that", () =>
     Effect.gen(function* () {
