@@ -75,8 +75,8 @@ test: vet lint proto-lint proto-check build
 
 # The long form of the tests that kill the agent: at every call and in many more histories, and on real podman.
 fault: build
-	@scripts/ensure-packages.sh $(PODMAN_PACKAGES)
-	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts
+	@scripts/ensure-packages.sh $(PODMAN_PACKAGES) zstd
+	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts test/layers/TarServiceData.restore.test.ts
 	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts
 
 # Side by side with others: `make bench ONLY=deploy-1,cli-ps` for some rows of docs/benchmarks.md, `RUNS=15` for more runs.

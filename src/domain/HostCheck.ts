@@ -1,6 +1,6 @@
 /** One line of `mcp-agent check-host`; a check that failed says what to do. */
 export interface Finding {
-  readonly check: "podman" | "container" | "memory" | "tmpfs" | "certificate" | "address" | "mcias" | "clock"
+  readonly check: "podman" | "container" | "memory" | "tmpfs" | "zstd" | "certificate" | "address" | "mcias" | "clock"
   readonly ok: boolean
   readonly found: string
   readonly fix: string | undefined

@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process"
 import { X509Certificate } from "node:crypto"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { request } from "node:https"
@@ -73,6 +74,20 @@ const listen = (on: ListenOn) =>
     catch: (error) => new TrialFailed({ why: whyNot(error) })
   })
 
+const zstd: HostTrials["Type"]["zstd"] = Effect.async((resume) => {
+  const child = execFile("zstd", ["--version"], { timeout: 10_000, env: { PATH: process.env.PATH } }, (error, said) => {
+    const version = /v(\d[\d.]*)/.exec(said)?.[1]
+    if (error === null && version !== undefined) resume(Effect.succeed(version))
+    else
+      resume(
+        new TrialFailed({
+          why: codeOf(error) === "ENOENT" ? "it is not installed" : `it does not run: ${whyNot(error)}`
+        })
+      )
+  })
+  return Effect.sync(() => child.kill("SIGKILL"))
+})
+
 const mcias: HostTrials["Type"]["mcias"] = ({ caCert, serverUrl }) =>
   Effect.tryPromise({
     try: async (signal) => {
@@ -114,6 +129,7 @@ export const layer = (options: {
         podman: Effect.map(podman, ({ version }) => version),
         container: Effect.flatMap(trials, (t) => t.container),
         memoryLimit: Effect.flatMap(trials, (t) => t.memoryLimit),
+        zstd,
         listen,
         mcias
       }

@@ -73,6 +73,14 @@ const serverChecks = ({ server }: AgentConfig) =>
     return [certificate, addressFinding(`${host}:${port}`, listening)]
   })
 
+const zstdCheck = Effect.gen(function* () {
+  const version = yield* Effect.either((yield* HostTrials).zstd)
+  return Either.match(version, {
+    onLeft: ({ why }) => bad("zstd", why, "apt-get install zstd: snapshots are packed with it"),
+    onRight: (found) => good("zstd", `version ${found}`)
+  })
+})
+
 const addressFinding = (
   address: string,
   listening: Either.Either<"free" | "agent" | "taken" | "absent", { readonly why: string }>
@@ -110,10 +118,11 @@ const identityChecks = ({ mcias }: AgentConfig) =>
 
 /** Tries all that the agent will need of this node; never fails, since each failure is a finding. */
 export const checkHost = Effect.fn("agent.checkHost")(function* (config: AgentConfig) {
-  const [containers, server, identity] = yield* Effect.all([
+  const [containers, zstd, server, identity] = yield* Effect.all([
     containerChecks,
+    zstdCheck,
     serverChecks(config),
     identityChecks(config)
   ])
-  return [...containers, ...server, ...identity] satisfies ReadonlyArray<Finding>
+  return [...containers, zstd, ...server, ...identity] satisfies ReadonlyArray<Finding>
 })

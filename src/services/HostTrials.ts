@@ -23,6 +23,8 @@ export class HostTrials extends Context.Tag("mcp/HostTrials")<
     readonly container: Effect.Effect<{ readonly address: string; readonly tmpfs: boolean }, TrialFailed>
     /** Whether a container that takes more memory than it may is killed. */
     readonly memoryLimit: Effect.Effect<boolean, TrialFailed>
+    /** The version of zstd, which packs snapshots. */
+    readonly zstd: Effect.Effect<string, TrialFailed>
     readonly listen: (on: ListenOn) => Effect.Effect<"free" | "agent" | "taken" | "absent", TrialFailed>
     /** The identity server's clock, in milliseconds, when it tells. */
     readonly mcias: (server: {

@@ -26,6 +26,7 @@ it.scopedLive("a container runs on a bridge, its limits are tried, and nothing o
       const ran = yield* host.container
       assert.match(ran.address, /^10\.\d+\.\d+\.\d+$/)
       assert.isTrue(ran.tmpfs)
+      assert.match(yield* host.zstd, /^\d+\.\d+/)
       // Whether the kernel enforces it is the machine's own; where it has no memory controller, that is found.
       const controllers = readFileSync("/proc/cgroups", "utf8")
       assert.strictEqual(yield* host.memoryLimit, /^memory\t.*\t1$/m.test(controllers))

@@ -34,6 +34,7 @@ const check = (
           podman: Effect.succeed("4.3.1"),
           container: Effect.succeed({ address: "10.1.0.2", tmpfs: true }),
           memoryLimit: Effect.succeed(true),
+          zstd: Effect.succeed("1.5.4"),
           listen: () => Effect.succeed("free"),
           mcias: () => Effect.succeed({ clock: NOW }),
           ...own
@@ -55,7 +56,7 @@ describe("mcp-agent check-host", () => {
     Effect.gen(function* () {
       const found = yield* check()
       assert.isTrue(Object.values(found).every((f) => f.ok && f.fix === undefined))
-      assert.lengthOf(Object.keys(found), 8)
+      assert.lengthOf(Object.keys(found), 9)
     })
   )
 
@@ -66,6 +67,7 @@ describe("mcp-agent check-host", () => {
     ["limits that the host refuses", "container", /default_ulimits/, check({ container: no("error setting rlimit") })],
     ["a memory limit that is let", "memory", /cgroup/, check({ memoryLimit: Effect.succeed(false) })],
     ["no tmpfs", "tmpfs", /mount/, check({ container: Effect.succeed({ address: "a", tmpfs: false }) })],
+    ["no zstd", "zstd", /apt-get install zstd/, check({ zstd: no("it is not installed") })],
     ["a taken port", "address", /ss -ltnp/, check({ listen: () => Effect.succeed("taken") })],
     ["an address of another node", "address", /ip address/, check({ listen: () => Effect.succeed("absent") })],
     ["an absent identity server", "mcias", /server_url/, check({ mcias: () => no("connection refused") })],

@@ -1,6 +1,6 @@
 import { extract } from "tar-stream"
 import { type ArchiveHeader, ArchiveUnusable } from "../../services/ServiceData.ts"
-import { decodeHeader, MOST_HEADER_BYTES, unpackError, whole } from "./unpack.ts"
+import { decodeHeader, loosely, MOST_HEADER_BYTES, unpackError, whole } from "./unpack.ts"
 import { HEADER_NAME } from "./walk.ts"
 import type { Zstd } from "./zstd.ts"
 
@@ -20,7 +20,7 @@ export const readHeader = async (packed: Zstd): Promise<ArchiveHeader> => {
     else tar.destroy(new ArchiveUnusable({ why: `zstd says: ${broken}` }))
   })().catch((cause) => tar.destroy(cause as Error))
   try {
-    for await (const entry of tar) {
+    for await (const entry of loosely(tar)) {
       const { name, type } = entry.header
       if (name !== HEADER_NAME || type !== "file") break
       return decodeHeader((await whole(entry, MOST_HEADER_BYTES)).toString())

@@ -56,6 +56,25 @@ class Writer {
   readonly tar = pack()
   readonly sums: Array<string> = []
   #entries = 0
+  #stopped = false
+  #stop: (() => void) | undefined
+
+  /** Nothing is waited for any more. */
+  stop() {
+    this.#stopped = true
+    this.tar.destroy(null)
+    this.#stop?.()
+  }
+
+  #waiting<A>(wait: (resolve: (value: A) => void, reject: (cause: unknown) => void) => void): Promise<A> {
+    return new Promise<A>((resolve, reject) => {
+      this.#stop = () => reject(new Error("interrupted"))
+      if (this.#stopped) return this.#stop()
+      wait(resolve, reject)
+    }).finally(() => {
+      this.#stop = undefined
+    })
+  }
 
   #count() {
     this.#entries += 1
@@ -69,7 +88,7 @@ class Writer {
 
   #entry(header: Entry, bytes?: Buffer): Promise<void> {
     this.#count()
-    return new Promise((resolve, reject) => {
+    return this.#waiting((resolve, reject) => {
       const done = (cause?: Error | null) => (cause ? reject(cause) : resolve())
       if (bytes === undefined) this.tar.entry(header, done)
       else this.tar.entry(header, bytes, done)
@@ -93,7 +112,19 @@ class Writer {
   /** Exactly as many bytes as the header says; false when there were fewer, and zeros are in their place. */
   async large(path: string, header: Entry, size: number, fd: number, told: (bytes: number) => void) {
     this.#count()
-    const { promise, sink } = this.#sink({ ...header, size })
+    let settled: { readonly cause: unknown } | undefined
+    let settle = () => {}
+    const sink = this.tar.entry({ ...header, size }, (cause) => {
+      settled = { cause }
+      settle()
+    })
+    const write = (bytes: Buffer) => {
+      if (sink.write(bytes)) return
+      return this.#waiting<void>((resolve) => {
+        settle = resolve
+        sink.once("drain", () => resolve())
+      })
+    }
     const hash = createHash("sha256")
     let failed: { readonly cause: unknown } | undefined
     let at = 0
@@ -110,34 +141,22 @@ class Writer {
         next = readAt(fd, Math.min(CHUNK_BYTES, size - at), at)
         hash.update(bytes)
         told(bytes.length)
-        await this.#write(sink, bytes, promise)
+        await write(bytes)
       }
     } finally {
       await next.catch(() => {})
     }
     const whole = at === size
     for (; at < size; at += Math.min(CHUNK_BYTES, size - at)) {
-      await this.#write(sink, Buffer.alloc(Math.min(CHUNK_BYTES, size - at)), promise)
+      await write(Buffer.alloc(Math.min(CHUNK_BYTES, size - at)))
     }
     sink.end(undefined)
-    await promise
-    return { whole, failed, line: sumLine(path, hash.digest()) }
-  }
-
-  #sink(header: Entry) {
-    let done = (_: Error | null | undefined) => {}
-    const promise = new Promise<void>((resolve, reject) => {
-      done = (cause) => (cause ? reject(cause) : resolve())
+    await this.#waiting<void>((resolve) => {
+      settle = resolve
+      if (settled !== undefined) resolve()
     })
-    promise.catch(() => {})
-    return { sink: this.tar.entry(header, (cause) => done(cause)), promise }
-  }
-
-  async #write(sink: ReturnType<Pack["entry"]>, bytes: Buffer, failed: Promise<void>) {
-    if (sink.write(bytes)) return
-    const stop = new AbortController()
-    await Promise.race([once(sink, "drain", { signal: stop.signal }).catch(() => {}), failed])
-    stop.abort()
+    if (settled?.cause) throw settled.cause
+    return { whole, failed, line: sumLine(path, hash.digest()) }
   }
 }
 
@@ -281,7 +300,7 @@ export async function* archive(
   const aborted = AbortSignal.any([signal, stop.signal])
   const giveUp = () => {
     packer.kill()
-    writer.tar.destroy(null)
+    writer.stop()
   }
   aborted.addEventListener("abort", giveUp)
   // Of the two that go on side by side, the first that fails ends the other.
@@ -291,10 +310,14 @@ export async function* archive(
     stop.abort()
   }
   const producing = produce(root, header, writer, options, state, aborted).catch(failing)
-  const piping = (async () => {
-    for await (const bytes of writer.tar) await packer.write(bytes as Uint8Array)
-    packer.end()
-  })().catch(failing)
+  // What is given up is not waited for.
+  const piping = Promise.race([
+    once(aborted, "abort"),
+    (async () => {
+      for await (const bytes of writer.tar) await packer.write(bytes as Uint8Array)
+      packer.end()
+    })().catch(failing)
+  ])
   packer.ended.then((why) => why !== undefined && failing(new ArchiverUnusable({ why })), failing)
   try {
     const output = packer.output[Symbol.asyncIterator]()

@@ -38,11 +38,19 @@ export const decodeHeader = (text: string): ArchiveHeader => {
 
 type Entry = Extract extends AsyncIterable<infer A> ? A : never
 
+/** What is left early is destroyed by us, and not waited for: its own end may never come. */
+export const loosely = <A>(all: AsyncIterable<A>): AsyncIterable<A> => ({
+  [Symbol.asyncIterator]: () => {
+    const each = all[Symbol.asyncIterator]()
+    return { next: () => each.next() }
+  }
+})
+
 export const whole = async (entry: Entry, most: number): Promise<Buffer> => {
   const { name, size } = entry.header
   if (size > most) throw unusable(`${name} is too large`)
   const chunks: Array<Buffer> = []
-  for await (const chunk of entry) chunks.push(chunk as Buffer)
+  for await (const chunk of loosely(entry)) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
 }
 
@@ -151,6 +159,10 @@ class Unpacker {
       return
     }
     const path = pathOf(name)
+    const isFile = (one: string) => this.#digests.has(one) || this.#open?.path === one
+    const onTheWay = path.split("/").map((_, i, parts) => parts.slice(0, kind === "folder" ? i + 1 : i).join("/"))
+    const file = onTheWay.find(isFile)
+    if (file !== undefined) throw unusable(`${file} is a file, and is no folder for ${path}`)
     const facts = factsOf(path, header)
     if (kind === "folder") {
       await this.#end()
@@ -176,7 +188,7 @@ class Unpacker {
     const before = this.#bytes
     let told = before
     const first = firstBytes()
-    for await (const chunk of entry as AsyncIterable<Buffer>) {
+    for await (const chunk of loosely(entry) as AsyncIterable<Buffer>) {
       first.add(chunk)
       await this.#receiver.take({ _tag: "Data", bytes: chunk })
       this.#bytes += chunk.length
@@ -289,17 +301,22 @@ export async function* unpack(
   const data = place.make(NEW, 0o700, undefined).folder
   const unpacker = new Unpacker(place, data.asRoot())
   const tar = extract()
-  const destroy = () => void tar.destroy(new Error("interrupted"))
-  signal.addEventListener("abort", destroy)
+  const over = new AbortController()
+  const stop = () => {
+    packed.kill()
+    over.abort()
+    tar.destroy(new Error("interrupted"))
+  }
+  // Told of by its iterator too.
+  tar.on("error", () => over.abort())
+  signal.addEventListener("abort", stop)
   let broken: string | undefined
   const feeding = (async () => {
     for await (const bytes of packed.output) {
       if (tar.write(bytes)) continue
-      const stop = new AbortController()
-      const waits = { signal: stop.signal }
-      await Promise.race([once(tar, "drain", waits), once(tar, "close", waits)]).catch(() => {})
-      stop.abort()
-      if (tar.destroyed) return
+      // Over is over, whether it says so or not.
+      await once(tar, "drain", { signal: over.signal }).catch(() => {})
+      if (over.signal.aborted || tar.destroying) return
     }
     broken = await packed.ended
     if (broken === undefined) tar.end(undefined)
@@ -310,10 +327,11 @@ export async function* unpack(
   })
   try {
     try {
-      for await (const entry of tar) yield* unpacker.take(entry)
+      for await (const entry of loosely(tar)) yield* unpacker.take(entry)
     } catch (cause) {
       signal.throwIfAborted()
-      const failed = broken === undefined && tar.destroyed ? await feeding : undefined
+      over.abort()
+      const failed = broken === undefined && tar.destroying ? await feeding : undefined
       if (failed instanceof ArchiverUnusable) throw failed
       if (broken !== undefined) throw unusable(`zstd says: ${broken}`)
       throw cause
@@ -325,9 +343,8 @@ export async function* unpack(
   } catch (cause) {
     throw unpackError(cause)
   } finally {
-    signal.removeEventListener("abort", destroy)
-    packed.kill()
-    tar.destroy(null)
+    signal.removeEventListener("abort", stop)
+    stop()
     await feeding
     await unpacker.close()
     data.close()

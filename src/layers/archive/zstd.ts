@@ -20,7 +20,10 @@ const arguments_ = {
 
 /** Debian's zstd, as a process of its own with pipes: its pace is that of whoever reads. */
 export const zstd = (does: keyof typeof arguments_, program = "zstd"): Zstd => {
-  const child: ChildProcessWithoutNullStreams = spawn(program, arguments_[does], { stdio: "pipe", env: {} })
+  const child: ChildProcessWithoutNullStreams = spawn(program, arguments_[does], {
+    stdio: "pipe",
+    env: { PATH: process.env.PATH }
+  })
   const complained: Array<Buffer> = []
   let over = false
   child.stderr.on("data", (bytes: Buffer) => complained.length < 16 && complained.push(bytes))
