@@ -45,6 +45,13 @@ const rpcs: Record<Rpc, Access> = {
   removePath: { verb: "files", booting: true },
   // It changes what the next deploy runs.
   loadImage: { verb: "deploy", booting: true },
+  // What copies, gives away, replaces or removes a service's files; names of files are in none of the answers to `read`.
+  createSnapshot: { verb: "files", booting: false },
+  listSnapshots: { verb: "read", booting: true },
+  restoreSnapshot: { verb: "files", booting: false },
+  removeSnapshot: { verb: "files", booting: false },
+  exportServiceData: { verb: "files", booting: false },
+  importServiceData: { verb: "files", booting: false },
   nodeStatus: { verb: "read", booting: true },
   healthCheck: { verb: "open", booting: true }
 }

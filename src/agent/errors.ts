@@ -55,7 +55,18 @@ const codes: Record<ProgramError["_tag"], Code> = {
   FileChanged: Code.ABORTED,
   TransferBroken: Code.DATA_LOSS,
   FilesDiskFull: Code.RESOURCE_EXHAUSTED,
-  FileUnusable: Code.FAILED_PRECONDITION
+  FileUnusable: Code.FAILED_PRECONDITION,
+  ArchiveUnusable: Code.DATA_LOSS,
+  ArchiverUnusable: Code.FAILED_PRECONDITION,
+  DatabaseNotCopied: Code.ABORTED,
+  SnapshotDiskFull: Code.RESOURCE_EXHAUSTED,
+  SnapshotUnusable: Code.FAILED_PRECONDITION,
+  SnapshotNotFound: Code.NOT_FOUND,
+  SnapshotDamaged: Code.DATA_LOSS,
+  SnapshotCommandFailed: Code.FAILED_PRECONDITION,
+  SnapshotForeign: Code.INVALID_ARGUMENT,
+  SnapshotTaken: Code.ALREADY_EXISTS,
+  DataInTheWay: Code.FAILED_PRECONDITION
 }
 
 const optional = <K extends string>(key: K, error: object): Partial<Record<K, string>> => {

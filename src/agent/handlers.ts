@@ -10,6 +10,7 @@ import { difference, history } from "../programs/history.ts"
 import * as lifecycle from "../programs/lifecycle.ts"
 import { logs } from "../programs/logs.ts"
 import { nodeStatus } from "../programs/nodeStatus.ts"
+import type { Outcome } from "../programs/oneComponent.ts"
 import { live, type Past, statusOf } from "../programs/report.ts"
 import { type RollbackRequest, type RollbackTarget, rollback } from "../programs/rollback.ts"
 import { NodeInfo } from "../services/NodeInfo.ts"
@@ -24,6 +25,7 @@ import { execCall } from "./handlers/exec.ts"
 import { listFiles, pullFile, pushFile, removePath } from "./handlers/files.ts"
 import { loadImageCall } from "./handlers/images.ts"
 import { secretCalls } from "./handlers/secrets.ts"
+import { snapshotCalls } from "./handlers/snapshots.ts"
 import { statsCall } from "./handlers/stats.ts"
 import { purgeComponents, syncDesiredState } from "./handlers/sync.ts"
 import { watching } from "./handlers/watching.ts"
@@ -57,9 +59,7 @@ const target = (request: { service: string; component: string }) =>
   })
 
 const lifecycleCall =
-  <E extends ProgramError, R>(
-    program: (target: lifecycle.Target) => Effect.Effect<ReadonlyArray<lifecycle.Outcome>, E, R>
-  ) =>
+  <E extends ProgramError, R>(program: (target: lifecycle.Target) => Effect.Effect<ReadonlyArray<Outcome>, E, R>) =>
   (request: { service: string; component: string }) =>
     target(request).pipe(
       Effect.flatMap((of) => Effect.flatMap(Background, (background) => background.detached(program(of)))),
@@ -183,6 +183,7 @@ export const agentService = service(
     explain,
     ...watching,
     ...secretCalls,
+    ...snapshotCalls,
     exec: execCall,
     stats: statsCall,
     exportSpec: exported,

@@ -8,6 +8,7 @@ import { type Booting, boot } from "../programs/boot.ts"
 import { forgetEvents } from "../programs/events.ts"
 import { sweepTransfers } from "../programs/files.ts"
 import { superviseHealth } from "../programs/healthChecks.ts"
+import { sweepSnapshots } from "../programs/keptSnapshots.ts"
 import { superviseRestarts } from "../programs/restarts.ts"
 import { Monitor } from "../services/Monitor.ts"
 import { AgentState } from "./AgentState.ts"
@@ -50,8 +51,9 @@ export const listen = (options: Omit<ServeOptions, "booting">) =>
 export const serve = (options: ServeOptions) =>
   Effect.gen(function* () {
     const state = yield* AgentState
-    // Before a transfer can begin.
+    // Before a transfer or a snapshot can begin.
     yield* sweepTransfers
+    yield* sweepSnapshots
     const { health } = yield* listen(options)
     yield* boot(options.booting)
     yield* superviseRestarts

@@ -22,6 +22,7 @@ import { rollback } from "./commands/rollback.ts"
 import { secret } from "./commands/secret.ts"
 import { service } from "./commands/service.ts"
 import { silence } from "./commands/silence.ts"
+import { snapshot } from "./commands/snapshot.ts"
 import { stats } from "./commands/stats.ts"
 import { status } from "./commands/status.ts"
 import { sync } from "./commands/sync.ts"
@@ -59,6 +60,7 @@ export const root = Command.make("mcp").pipe(
     push,
     pull,
     files,
+    snapshot,
     service,
     node,
     ca
@@ -73,6 +75,7 @@ export const groups: ReadonlyMap<string, { readonly descriptor: CommandDescripto
   ["service", service],
   ["secret", secret],
   ["files", files],
+  ["snapshot", snapshot],
   ["node", node],
   ["ca", ca]
 ])
@@ -127,7 +130,11 @@ export const commands: ReadonlyArray<{
       ["push LOCAL <service> [PATH]", "files to a service's own folder"],
       ["pull <service> PATH [LOCAL]", "files from a service's own folder"],
       ["files list <service> [PATH]", "what lies in it"],
-      ["files rm <service> PATH", "remove a file, or a folder with -r"]
+      ["files rm <service> PATH", "remove a file, or a folder with -r"],
+      ["snapshot create <service>", "copy a service's data, kept on its node"],
+      ["snapshot list [<service>]", "the snapshots that nodes keep"],
+      ["snapshot restore <service>", "put the data back: the newest, or [ID]"],
+      ["snapshot rm <service> ID", "remove a snapshot"]
     ]
   },
   {

@@ -94,25 +94,30 @@ const canGoOn = ({ bytes, current }: Seen, outcome: Outcome.Exit<unknown, unknow
 
 const EVERY_MS = 200
 
-type Counted = Omit<Seen, "skipped">
-
-/** On a terminal, how far it is, until the scope closes. */
-const showing = (seen: Counted) =>
+/** On a terminal, one line that is drawn over and over as long as the scope lasts. */
+export const drawing = (line: (now: number) => string) =>
   Effect.gen(function* () {
     const screen = yield* Screen
     const { quiet } = yield* Globals
     if (!screen.errIsTty || quiet) return
     const draw = Effect.gen(function* () {
       const { columns } = yield* screen.size
-      const line = progressLine(seen, yield* Clock.currentTimeMillis)
-      yield* screen.err(`\r${clearLine}${shorten(line, Math.max(10, columns - 1))}`)
+      const text = line(yield* Clock.currentTimeMillis)
+      yield* screen.err(`\r${clearLine}${shorten(text, Math.max(10, columns - 1))}`)
     })
     yield* Effect.addFinalizer(() => screen.err(`\r${clearLine}`))
     yield* Effect.forkScoped(Effect.repeat(Effect.delay(draw, EVERY_MS), Schedule.forever))
   })
 
+type Counted = Omit<Seen, "skipped">
+
 const nothingYet = (start: number, bytes = 0) => ({
-  ...{ start, files: 0, bytes: 0, total: { files: 0, bytes }, resumed: 0, current: undefined }
+  start,
+  files: 0,
+  bytes: 0,
+  total: { files: 0, bytes },
+  resumed: 0,
+  current: undefined
 })
 
 /** Counts what goes by, and on a terminal shows it. */
@@ -123,7 +128,7 @@ export const watched = Effect.gen(function* () {
       ? note("the file is kept as far as it came: the same with --resume goes on from there")
       : Effect.void
   )
-  yield* showing(seen)
+  yield* drawing((now) => progressLine(seen, now))
   return {
     seen,
     through: <E, R>(parts: Stream.Stream<FileParts, E, R>) =>
@@ -135,7 +140,7 @@ export const watched = Effect.gen(function* () {
 export const showingBytes = (total: number) =>
   Effect.gen(function* () {
     const seen: Counted = nothingYet(yield* Clock.currentTimeMillis, total)
-    yield* showing(seen)
+    yield* drawing((now) => progressLine(seen, now))
     return <E, R>(pieces: Stream.Stream<Uint8Array, E, R>) =>
       Stream.tap(pieces, (bytes) =>
         Effect.sync(() => {

@@ -25,9 +25,23 @@ export const DeploymentKind = Schema.Literal("deploy", "rollback", "restart", "a
 export type DeploymentKind = typeof DeploymentKind.Type
 
 /**
+ * Where a restore of a service's data stands. `staging` has touched nothing; `replacing` and `starting` go back after a
+ * crash, as `putting_back` does.
+ */
+export const RestoreState = Schema.Literal(
+  "staging",
+  "replacing",
+  "starting",
+  "succeeded",
+  "putting_back",
+  "rolled_back"
+)
+export type RestoreState = typeof RestoreState.Type
+
+/**
  * What an event tells of: a state as desired or as observed; a container that the agent started again, or made anew; drift
  * that no state shows, and its end; an alert; a maintenance window; the runtime's coming and going; a deployment; an
- * operator's start that failed.
+ * operator's start that failed; a snapshot of a service's data, and its restore.
  */
 export const EventKind = Schema.Literal(
   "desired",
@@ -40,6 +54,8 @@ export const EventKind = Schema.Literal(
   "silence",
   "runtime",
   "start",
+  "snapshot",
+  "restore",
   ...DeploymentKind.literals
 )
 export type EventKind = typeof EventKind.Type

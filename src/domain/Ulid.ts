@@ -14,3 +14,7 @@ export const make: Effect.Effect<string> = Effect.gen(function* () {
   for (let i = 0; i < 16; i++) tail += alphabet[yield* Random.nextIntBetween(0, 32)]
   return head + tail
 })
+
+const form = /^[0-9A-HJKMNP-TV-Z]{26}$/
+
+export const is = (text: string): boolean => form.test(text)

@@ -14,6 +14,7 @@ import { migrations, schemaVersion } from "./sqlite/migrations.ts"
 import * as Monitor from "./sqlite/monitor.ts"
 import { unavailable } from "./sqlite/queries.ts"
 import * as Resources from "./sqlite/resources.ts"
+import * as Restores from "./sqlite/restores.ts"
 import * as Secrets from "./sqlite/secrets.ts"
 import * as Services from "./sqlite/services.ts"
 
@@ -31,6 +32,7 @@ const make = Effect.gen(function* () {
     ...Resources.make(sql),
     ...Secrets.make(sql),
     ...telling(Events.make(sql)),
+    ...telling(Restores.make(sql)),
     ...Monitor.make(sql),
     eventsWritten
   })

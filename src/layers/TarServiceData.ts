@@ -11,11 +11,12 @@ import {
   ServiceData
 } from "../services/ServiceData.ts"
 import { sweepCopies } from "./archive/databases.ts"
+import { readHeader } from "./archive/header.ts"
 import { archive } from "./archive/pack.ts"
 import { discardName, restoreName, restoreOf, writePlan } from "./archive/place.ts"
 import { isUnderWay, putBack, replace, type Step, underWay } from "./archive/restore.ts"
 import { type Unpacked, unpack } from "./archive/unpack.ts"
-import { zstd } from "./archive/zstd.ts"
+import { type Zstd, zstd } from "./archive/zstd.ts"
 import { confined, type Folder } from "./files/Folder.ts"
 import { fileError } from "./files/failure.ts"
 import { PARTIAL, partialOf } from "./files/partialFolder.ts"
@@ -63,6 +64,17 @@ const archiveError = (service: string) => (cause: unknown) =>
   cause instanceof DatabaseNotCopied || cause instanceof ArchiverUnusable ? cause : fileError(service, cause)
 const stageError = (cause: unknown) =>
   cause instanceof ArchiveUnusable || cause instanceof ArchiverUnusable ? cause : fileError("the restore", cause)
+
+const asUnusable = (cause: unknown) =>
+  cause instanceof ArchiveUnusable ? cause : new ArchiveUnusable({ why: (cause as Error).message })
+
+/** Ends only by failing. */
+const feeding = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, packed: Zstd) =>
+  bytes.pipe(
+    Stream.runForEach((some) => Effect.promise(() => packed.write(some))),
+    Effect.zipRight(Effect.sync(packed.end)),
+    Effect.zipRight(Effect.never)
+  )
 
 /** A tar, packed by zstd, of what lies below `filesRoot`; restores are staged beside the data and renamed into place. */
 export const layer = ({ busyMs = 30_000, filesRoot, sqlite, step = () => {}, zstd: program }: Options) => {
@@ -197,6 +209,15 @@ export const layer = ({ busyMs = 30_000, filesRoot, sqlite, step = () => {}, zst
             }),
             archiveError(header.service)
           ),
+        header: (bytes) =>
+          Effect.suspend(() => {
+            const packed = zstd("unpack", program)
+            const reading = Effect.tryPromise({
+              try: () => readHeader(packed),
+              catch: (cause) => (cause instanceof ArchiverUnusable ? cause : asUnusable(cause))
+            })
+            return Effect.raceFirst(reading, feeding(bytes, packed)).pipe(Effect.ensuring(Effect.sync(packed.kill)))
+          }),
         stage: (service, restore, bytes, told) =>
           Effect.acquireUseRelease(
             began(service, restore),
@@ -210,12 +231,7 @@ export const layer = ({ busyMs = 30_000, filesRoot, sqlite, step = () => {}, zst
                   }),
                   stageError
                 ).pipe(Stream.runForEach(told))
-                const feeding = bytes.pipe(
-                  Stream.runForEach((some) => Effect.promise(() => packed.write(some))),
-                  Effect.zipRight(Effect.sync(packed.end)),
-                  Effect.zipRight(Effect.never)
-                )
-                yield* Effect.raceFirst(taking, feeding).pipe(Effect.ensuring(Effect.sync(packed.kill)))
+                yield* Effect.raceFirst(taking, feeding(bytes, packed)).pipe(Effect.ensuring(Effect.sync(packed.kill)))
                 if (unpacked === undefined) return yield* Effect.dieMessage("an archive ended without its end")
                 const { plan, totals } = unpacked
                 yield* Effect.tryPromise({ try: () => writePlan(place, { ...plan, rootMade }), catch: stageError })

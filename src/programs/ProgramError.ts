@@ -297,3 +297,49 @@ export class SecretInUse extends Schema.TaggedError<SecretInUse>()("SecretInUse"
     return `secret ${this.secret} of ${this.service} is used by ${this.components.join(", ")}`
   }
 }
+
+/** The definition's own command did not do its part; nothing is kept. */
+export class SnapshotCommandFailed extends Schema.TaggedError<SnapshotCommandFailed>()("SnapshotCommandFailed", {
+  service: Schema.String,
+  component: Schema.String,
+  why: Schema.String,
+  /** What it wrote last. */
+  lines: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const said = this.lines.length === 0 ? "" : `; it wrote last: ${this.lines.join(" | ")}`
+    return `no snapshot was made: the cmd of [snapshot] ${this.why}${said}`
+  }
+}
+
+/** An archive of something else. */
+export class SnapshotForeign extends Schema.TaggedError<SnapshotForeign>()("SnapshotForeign", {
+  service: Schema.String,
+  snapshot: Schema.String,
+  of: Schema.String
+}) {
+  override get message() {
+    return this.of === this.service
+      ? `the archive has no id of a snapshot: ${this.snapshot}`
+      : `the archive is a snapshot of ${this.of}, not of ${this.service}`
+  }
+}
+
+/** Two archives of one id that are not the same. */
+export class SnapshotTaken extends Schema.TaggedError<SnapshotTaken>()("SnapshotTaken", {
+  service: Schema.String,
+  snapshot: Schema.String
+}) {
+  override get message() {
+    return `the node has a snapshot ${this.snapshot} of ${this.service} already, and it is not the same`
+  }
+}
+
+/** The registry does not know the service, and its folder holds files all the same. */
+export class DataInTheWay extends Schema.TaggedError<DataInTheWay>()("DataInTheWay", {
+  service: Schema.String
+}) {
+  override get message() {
+    return `${this.service} is not deployed on this node, and there are files in its folder`
+  }
+}

@@ -14,10 +14,11 @@ export const unsettled = Effect.gen(function* () {
   const stored = yield* registry.services
   const unfinished = yield* registry.unfinishedDeployments
   const unswept = yield* registry.unswept
-  return [...new Set([...[...stored, ...unfinished].map((row) => row.service), ...unswept])]
+  const restores = yield* registry.restores
+  return [...new Set([...[...stored, ...unfinished, ...restores].map((row) => row.service), ...unswept])]
 })
 
-/** Brings one service to where its rows say it is: a deployment goes back, an undeploy goes on. */
+/** Brings one service to where its rows say it is: a deployment or a restore goes back, an undeploy goes on. */
 export const settle = (service: string) =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -41,7 +42,7 @@ const byItself = { byHand: false, readyWithin, actor: "" } as const
 const firstOf = <A>(of: Iterable<Effect.Effect<A>>) =>
   Effect.timeoutOption(Effect.all(of, { concurrency: "unbounded", discard: true }), patience)
 
-/** Deployments and undeploys that the last agent did not end, side by side. */
+/** Deployments, undeploys and restores that the last agent did not end, side by side. */
 const settleAll = (services: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const firsts = yield* Effect.forEach(services, (service) =>

@@ -6,7 +6,7 @@ import { type ComponentRow, Registry, type RestartRow, type ServiceRow } from ".
 import { ensureNetwork, revive } from "./containers.ts"
 import { explain, type ProgramError } from "./explain.ts"
 import { allocatedTo, gather } from "./facts.ts"
-import { routesTo } from "./lifecycle.ts"
+import { routesTo } from "./oneComponent.ts"
 import { strangers } from "./preflight.ts"
 import { awaitReady } from "./readiness.ts"
 import { recover, tidy } from "./recover.ts"

@@ -4,7 +4,9 @@ import type { RegistryUnavailable } from "../services/RegistryError.ts"
 import type { RuntimeError } from "../services/RuntimeError.ts"
 import type { SecretFilesRefused } from "../services/SecretFiles.ts"
 import type { SecretKeyUnusable, SecretUnreadable } from "../services/SecretKey.ts"
+import type { ArchiverUnusable, ArchiveUnusable, DatabaseNotCopied } from "../services/ServiceData.ts"
 import type { FolderRefused } from "../services/ServiceFolders.ts"
+import type { SnapshotDamaged, SnapshotNotFound, SnapshotStoreError } from "../services/SnapshotStore.ts"
 import type * as P from "./ProgramError.ts"
 
 /** All that a use case of the agent may fail with. */
@@ -45,6 +47,16 @@ export type ProgramError =
   | P.SecretInvalid
   | P.SecretNotFound
   | P.SecretInUse
+  | ArchiveUnusable
+  | ArchiverUnusable
+  | DatabaseNotCopied
+  | SnapshotStoreError
+  | SnapshotNotFound
+  | SnapshotDamaged
+  | P.SnapshotCommandFailed
+  | P.SnapshotForeign
+  | P.SnapshotTaken
+  | P.DataInTheWay
 
 export interface Explanation {
   /** Stable: scripts match on it. */
@@ -233,6 +245,45 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   TransferBroken: () => ({ reason: "TRANSFER_BROKEN", nextStep: "try again; --resume goes on with a large file" }),
   FilesDiskFull: () => ({ reason: "DISK_FULL", nextStep: "free space on the node (df -h), then try again" }),
   FileUnusable: () => ({ reason: "FILE_UNUSABLE", nextStep: "look at that path on the node: ls -ld" }),
+  ArchiveUnusable: () => ({
+    reason: "SNAPSHOT_UNUSABLE",
+    nextStep: "restore another one: mcp snapshot list shows them"
+  }),
+  ArchiverUnusable: () => ({ reason: "ZSTD_MISSING", nextStep: "install it on the node: apt-get install zstd" }),
+  DatabaseNotCopied: () => ({
+    reason: "DATABASE_NOT_COPIED",
+    nextStep: "try again; if it stays so, stop the service first, or look at that file on the node"
+  }),
+  SnapshotDiskFull: () => ({
+    reason: "DISK_FULL",
+    nextStep: "free space on the node (df -h), or remove older ones: mcp snapshot rm; --keep N does it by itself"
+  }),
+  SnapshotUnusable: (e) => ({ reason: "SNAPSHOTS_UNUSABLE", nextStep: `look at it on the node: ls -ld ${e.path}` }),
+  SnapshotNotFound: (e) => ({
+    reason: "SNAPSHOT_NOT_FOUND",
+    nextStep:
+      e.snapshot === "" ? `mcp snapshot create ${e.service}` : `mcp snapshot list ${e.service} shows what there is`
+  }),
+  SnapshotDamaged: (e) => ({
+    reason: "SNAPSHOT_DAMAGED",
+    nextStep: `restore another one: mcp snapshot list ${e.service}`
+  }),
+  SnapshotCommandFailed: (e) => ({
+    reason: "SNAPSHOT_COMMAND_FAILED",
+    nextStep: `run it by hand: mcp exec ${e.service}/${e.component} -- CMD...; mcp status ${e.service} shows what runs`
+  }),
+  SnapshotForeign: (e) => ({
+    reason: "SNAPSHOT_FOREIGN",
+    nextStep: e.of === e.service ? "name a file of mcp snapshot create" : `mcp snapshot restore ${e.of} is for that one`
+  }),
+  SnapshotTaken: (e) => ({
+    reason: "SNAPSHOT_TAKEN",
+    nextStep: `mcp snapshot rm ${e.service} ${e.snapshot} first, if that one is the damaged one`
+  }),
+  DataInTheWay: (e) => ({
+    reason: "DATA_IN_THE_WAY",
+    nextStep: `mcp deploy ${e.service} first, or mcp adopt ${e.service}; or move its folder away on the node`
+  }),
   NotReady: (e) => ({
     reason: e.reason.toUpperCase(),
     nextStep: nextAfter(e.reason)

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { ComponentSpec, ServiceSpec } from "../domain/Spec.ts"
 import { Registry, type ServiceRow } from "../services/Registry.ts"
 import { gather } from "./facts.ts"
-import { ordered, routesTo, startOne, stopOne } from "./lifecycle.ts"
+import { ordered, routesTo, startOne, stopOne } from "./oneComponent.ts"
 import { changeRoutes, keysOf } from "./routes.ts"
 
 /**

@@ -14,6 +14,7 @@ import * as BatchedLogger from "../layers/BatchedLogger.ts"
 import * as CommandAlerter from "../layers/CommandAlerter.ts"
 import * as ConfinedFiles from "../layers/ConfinedFiles.ts"
 import * as DevKmsgKernelLog from "../layers/DevKmsgKernelLog.ts"
+import * as FolderSnapshots from "../layers/FolderSnapshots.ts"
 import * as HostFolders from "../layers/HostFolders.ts"
 import * as HostKeyFiles from "../layers/HostKeyFiles.ts"
 import * as HostSecretFiles from "../layers/HostSecretFiles.ts"
@@ -126,6 +127,7 @@ const services = (config: AgentConfig, file: string) =>
     SecretKeyFile.layer(join(dirname(config.database.path), "secrets.key")),
     HostSecretFiles.layer(),
     ConfinedFiles.layer(config.agent.filesRoot),
+    FolderSnapshots.layer(join(dirname(config.database.path), "snapshots")),
     TarServiceData.layer({
       filesRoot: config.agent.filesRoot,
       sqlite: [process.execPath, join(__dirname, "lib/sqlite.js")]

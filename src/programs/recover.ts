@@ -7,6 +7,7 @@ import { commit } from "./commit.ts"
 import { discard, ownNetworkLabels } from "./containers.ts"
 import { explain } from "./explain.ts"
 import { keptRevisions, removeUnusedImages } from "./images.ts"
+import { resolveRestores } from "./restoring.ts"
 import { sweepSecrets } from "./secretFiles.ts"
 import { undo } from "./undo.ts"
 
@@ -104,10 +105,11 @@ export const tidy = (service: string) =>
     )
   )
 
-/** Ends what a crash left of a service: a deployment between two states, and whatever nothing names. */
+/** Ends what a crash left of a service: a restore or a deployment between two states, and whatever nothing names. */
 export const recover = (service: string) =>
   Effect.gen(function* () {
     const registry = yield* Registry
+    yield* resolveRestores(service)
     const unfinished = (yield* registry.unfinishedDeployments).filter((row) => row.service === service)
     for (const deployment of unfinished) yield* resolve(deployment)
     if (unfinished.length > 0 || (yield* registry.unswept).includes(service)) yield* sweep(service)

@@ -17,12 +17,9 @@ export const warnings = (spec: ServiceSpec) =>
       return [{ component: "", message: `active = false: nothing of it is started; mcp start ${spec.name} does that` }]
     }
     const routed = spec.components.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
-    return [
-      ...(proxy.driver === "none" && routed.length > 0
-        ? [`this node has no [proxy]: nothing leads to the routes of ${routed.join(", ")}; mcp ps shows their ports`]
-        : []),
-      ...(spec.snapshot ? ["[snapshot] is stored, but snapshots are not carried out yet"] : [])
-    ].map((message) => ({ component: "", message }))
+    if (proxy.driver !== "none" || routed.length === 0) return []
+    const message = `this node has no [proxy]: nothing leads to the routes of ${routed.join(", ")}; mcp ps shows their ports`
+    return [{ component: "", message }]
   })
 
 /** The spec with the sources of its volumes where they really lead: a link must not reach what a path may not. */

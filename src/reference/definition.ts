@@ -70,7 +70,7 @@ export const definition: Table<typeof ServiceSpec.Encoded> = {
       }
     },
     snapshot: {
-      about: "How the service's data is saved. Stored; snapshots are not carried out yet.",
+      about: "What `mcp snapshot create` copies of the service's folder.",
       keys: {
         method: "`exec`: the program below runs first; `full`: all files; absent: `*.toml`, `*.db` and `*.pem` only.",
         cmd: "A program, run inside `component`.",

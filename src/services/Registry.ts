@@ -8,7 +8,8 @@ import type {
   DeploymentState,
   DesiredState,
   EventKind,
-  ObservedState
+  ObservedState,
+  RestoreState
 } from "../domain/State.ts"
 import type { RegistryUnavailable } from "./RegistryError.ts"
 
@@ -174,6 +175,24 @@ export interface SilenceRow {
   readonly actor: string
 }
 
+/** A restore of a service's data that is under way, or that a crash has cut off; it goes once nothing of it is left over. */
+export interface RestoreRow {
+  readonly id: string
+  readonly service: string
+  /** The snapshot's id. */
+  readonly snapshot: string
+  readonly actor: string
+  readonly state: RestoreState
+  /** Components whose containers ran before, and run again afterwards. */
+  readonly running: ReadonlyArray<string>
+  readonly startedAt: number
+  /** Why it went back. */
+  readonly failure?: DeploymentFailure | undefined
+}
+
+/** An event as it is written down. */
+export type NewEvent = Omit<EventRow, "id" | "at" | "reason"> & { readonly reason?: string }
+
 /** What an adopt writes at once. */
 export interface Adoption {
   readonly deployment: Pick<DeploymentRow, "id" | "spec" | "actor">
@@ -260,7 +279,7 @@ export class Registry extends Context.Tag("mcp/Registry")<
     /** Drops the ports of a service that belong to no container that a component's row names. */
     readonly releaseStrayPorts: (service: string) => Write
     /** What no other row tells; changes of desired and observed states and of deployments are recorded with them. */
-    readonly recordEvent: (event: Omit<EventRow, "id" | "at" | "reason"> & { readonly reason?: string }) => Write
+    readonly recordEvent: (event: NewEvent) => Write
     /** The newest `limit` of those after an id and since a time, oldest first. */
     readonly events: (wanted: {
       readonly service?: string | undefined
@@ -287,6 +306,11 @@ export class Registry extends Context.Tag("mcp/Registry")<
     readonly silences: Read<ReadonlyArray<SilenceRow>>
     readonly putSilence: (row: SilenceRow) => Write
     readonly dropSilence: (service: string, component: string) => Write
+    /** Those that are not over, of all services. */
+    readonly restores: Read<ReadonlyArray<RestoreRow>>
+    /** One transaction with the event, where there is one. */
+    readonly putRestore: (row: RestoreRow, event?: NewEvent) => Write
+    readonly dropRestore: (id: string) => Write
     readonly restarts: Read<ReadonlyArray<RestartRow>>
     readonly putRestart: (row: RestartRow) => Write
     readonly dropRestart: (service: string, component: string) => Write

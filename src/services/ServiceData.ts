@@ -76,6 +76,10 @@ export class ServiceData extends Context.Tag("mcp/ServiceData")<
     readonly archive: (
       header: ArchiveHeader
     ) => Stream.Stream<ArchiveEvent, FileError | ArchiverUnusable | DatabaseNotCopied>
+    /** What an archive says of itself; the rest of it is not looked at. */
+    readonly header: <E, R>(
+      bytes: Stream.Stream<Uint8Array, E, R>
+    ) => Effect.Effect<ArchiveHeader, ArchiveUnusable | ArchiverUnusable | E, R>
     /** Unpacks and verifies all of it under `restore`, a ULID. Touches nothing of the data; a failure leaves no litter. */
     readonly stage: <E, R>(
       service: string,

@@ -56,6 +56,9 @@ const unary = [
   "listFiles",
   "removePath",
   "loadImage",
+  "listSnapshots",
+  "removeSnapshot",
+  "importServiceData",
   "nodeStatus",
   "healthCheck"
 ] as const

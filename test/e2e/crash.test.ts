@@ -1,3 +1,5 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect, Either, Option } from "effect"
 import { parseDefinition } from "../../src/domain/Definition.ts"
@@ -6,11 +8,14 @@ import { Registry } from "../../src/services/Registry.ts"
 import { type Daemon, login, make, type Node } from "../support/agent.ts"
 import { violations } from "../support/invariants.ts"
 import { afterWrites, overBoth, ownRuntime, sequence, stateOnDisk } from "../support/killing.ts"
+import { litterIn } from "../support/ledger.ts"
 import { type Kind, kinds, type Version } from "./crashKinds.ts"
 
 /** `make fault` goes through many more. */
-const rounds = Number(process.env.MCP_FAULT_ROUNDS ?? 7)
+const rounds = Number(process.env.MCP_FAULT_ROUNDS ?? 9)
 const seed = Number(process.env.MCP_FAULT_SEED ?? 4711)
+/** Of the kinds whose names hold it; all when absent. */
+const only = process.env.MCP_FAULT_KIND ?? ""
 /** More often than any act writes; each kind's own number is learned as it goes. */
 const mostWrites = 12
 
@@ -26,7 +31,7 @@ const stored = Effect.gen(function* () {
 })
 
 /** Brings the service to where the act begins, by commands that nothing disturbs. */
-const prepare = (node: Node, { before, defined }: Kind) =>
+const prepare = (node: Node, { before, data, defined }: Kind) =>
   Effect.gen(function* () {
     for (const version of before) {
       if (version !== undefined) node.define("shop", version)
@@ -36,12 +41,21 @@ const prepare = (node: Node, { before, defined }: Kind) =>
       if (version !== undefined) assert.strictEqual(ran.code, 0, ran.stderr)
     }
     if (defined !== undefined) node.define("shop", defined)
+    if (data === undefined) return
+    mkdirSync(folderOf(node), { recursive: true })
+    writeFileSync(fileOf(node), data.kept)
+    const ran = yield* node.mcp("snapshot", "create", "shop", "--keep", "3")
+    assert.strictEqual(ran.code, 0, ran.stderr)
+    writeFileSync(fileOf(node), data.now)
   })
+
+const folderOf = (node: Node) => join(node.dir, "srv/shop")
+const fileOf = (node: Node) => join(folderOf(node), "data")
 
 const kill = (agent: Daemon) => Effect.zipRight(agent.signal("SIGKILL"), agent.ended)
 
 it.scopedLive(
-  "an agent killed at any step of any kind of deployment leaves the service wholly old or wholly new, and nothing else",
+  "an agent killed at any step of any kind of deployment, snapshot or restore leaves the service and its data wholly old or wholly new, and nothing else",
   () =>
     Effect.gen(function* () {
       const random = sequence(seed)
@@ -53,7 +67,7 @@ it.scopedLive(
       const seen = new Map<string, number>()
       const writes = new Map<string, number>()
       for (let round = 0; round < rounds; round++) {
-        const all = kinds(round)
+        const all = kinds(round).filter(({ name }) => name.includes(only))
         const kind = all[round % all.length]
         if (kind === undefined) continue
         yield* prepare(node, kind)
@@ -85,6 +99,8 @@ it.scopedLive(
         )
         assert.deepStrictEqual(wrong, [], at)
         assert.include(kind.may.map(textOf), now, at)
+        assert.deepStrictEqual(litterIn(folderOf(node), join(node.dir, "agent/snapshots/shop")), [], at)
+        if (kind.data !== undefined) assert.include(kind.data.may, readFileSync(fileOf(node), "utf8"), at)
         const listed = yield* node.podman.run("ps", "--all", "--format", "{{.Names}}")
         if (now === "gone") assert.strictEqual(listed, "", at)
         // It can be worked with: the CLI sees no drift.

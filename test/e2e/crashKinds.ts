@@ -11,6 +11,8 @@ export interface Kind {
   /** The definition as it lies in the folder when the act begins. */
   readonly defined: Version
   readonly may: ReadonlyArray<Version>
+  /** The service's data as a snapshot has it, as it is when the act begins, and what it may be after a crash. */
+  readonly data?: { readonly kept: string; readonly now: string; readonly may: ReadonlyArray<string> }
 }
 
 const component = (name: string, version: number, lines: ReadonlyArray<string> = []) =>
@@ -43,9 +45,11 @@ const unhealthy = (n: number) =>
     `[components.health]\nhttp = "/absent"\nport = 8080\nretries = 1\ninterval = "50ms"\nstart_period = "50ms"\n[[components.routes]]`
   )
 
+const kept = (n: number) => mixed(n).replace("[[components]]", '[snapshot]\nmethod = "full"\n[[components]]')
+
 const deploy = ["deploy", "shop"]
 
-/** Every kind of deployment; `n` keeps one round's versions apart from the last one's. */
+/** Every kind of deployment, and what is done with a service's data; `n` keeps one round's versions apart from the last one's. */
 export const kinds = (n: number): ReadonlyArray<Kind> => {
   const [a, b] = [2 * n, 2 * n + 1]
   const replaced = (name: string, version: (n: number) => string): Kind => ({
@@ -68,6 +72,14 @@ export const kinds = (n: number): ReadonlyArray<Kind> => {
     {
       ...{ name: "undeploy", before: [mixed(a)], act: ["undeploy", "shop", "--yes"], defined: mixed(a) },
       may: [undefined, mixed(a)]
+    },
+    {
+      ...{ name: "snapshot", before: [kept(a)], act: ["snapshot", "create", "shop"], defined: kept(a), may: [kept(a)] },
+      data: { kept: `${a}`, now: `${b}`, may: [`${b}`] }
+    },
+    {
+      ...{ name: "restore", before: [kept(a)], act: ["snapshot", "restore", "shop", "--yes"], defined: kept(a) },
+      ...{ may: [kept(a)], data: { kept: `${a}`, now: `${b}`, may: [`${a}`, `${b}`] } }
     }
   ]
 }

@@ -17,6 +17,7 @@ import { Monitor } from "../../src/services/Monitor.ts"
 import { NodeInfo } from "../../src/services/NodeInfo.ts"
 import { SecretFiles } from "../../src/services/SecretFiles.ts"
 import { SecretKey } from "../../src/services/SecretKey.ts"
+import { ServiceData } from "../../src/services/ServiceData.ts"
 import { asked, specOf } from "../programs/support.ts"
 import { temporaryFolder } from "../support/folder.ts"
 import * as Podman from "../support/podman.ts"
@@ -37,6 +38,7 @@ const node = Layer.unwrapScoped(
       ContainerHealth.Default,
       Layer.mock(SecretFiles, { file: (_, secret) => secret, generations: () => Effect.succeed([]) }),
       Layer.mock(SecretKey, {}),
+      Layer.mock(ServiceData, {}),
       Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
       Layer.mock(Monitor, { flaps: () => false, silencedUntil: () => undefined }),
       ServiceLocks.Default,

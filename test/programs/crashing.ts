@@ -3,6 +3,8 @@ import { ContainerRuntime } from "../../src/services/ContainerRuntime.ts"
 import { Proxy } from "../../src/services/Proxy.ts"
 import { Registry } from "../../src/services/Registry.ts"
 import { SecretFiles } from "../../src/services/SecretFiles.ts"
+import { ServiceData } from "../../src/services/ServiceData.ts"
+import { SnapshotStore } from "../../src/services/SnapshotStore.ts"
 
 /** The agent is gone, at this call; whatever it still tries fails the same way. */
 class Killed extends Error {}
@@ -53,8 +55,10 @@ const wrap = <S extends object>(service: S, fuse: Ref.Ref<Set | undefined>): S =
     })
   ) as S
 
-/** The same node, whose agent can be killed between any two calls to the runtime, the registry, the proxy and the files of secrets. */
-export const fused = <E, R>(node: Layer.Layer<ContainerRuntime | Registry | Proxy | SecretFiles | R, E>) => {
+/** The same node, whose agent can be killed between any two calls to the runtime, the registry, the proxy, the files of secrets and services' data. */
+export const fused = <E, R>(
+  node: Layer.Layer<ContainerRuntime | Registry | Proxy | SecretFiles | ServiceData | SnapshotStore | R, E>
+) => {
   const fuse = Ref.unsafeMake<Set | undefined>(undefined)
   const wrapped = Layer.effectContext(
     Effect.gen(function* () {
@@ -65,6 +69,8 @@ export const fused = <E, R>(node: Layer.Layer<ContainerRuntime | Registry | Prox
         Context.add(Registry, wrap(registry, fuse)),
         Context.add(Proxy, wrap(proxy, fuse)),
         Context.add(SecretFiles, wrap(yield* SecretFiles, fuse)),
+        Context.add(ServiceData, wrap(yield* ServiceData, fuse)),
+        Context.add(SnapshotStore, wrap(yield* SnapshotStore, fuse)),
         Context.add(Fuse, {
           set: (left, after) => Ref.set(fuse, { left, after, blown: false }),
           off: Ref.set(fuse, undefined)

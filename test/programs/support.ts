@@ -8,6 +8,8 @@ import { ServiceSpec } from "../../src/domain/Spec.ts"
 import * as ConfinedFiles from "../../src/layers/ConfinedFiles.ts"
 import * as FakeProxy from "../../src/layers/FakeProxy.ts"
 import * as FakeRuntime from "../../src/layers/FakeRuntime.ts"
+import * as FakeServiceData from "../../src/layers/FakeServiceData.ts"
+import * as FakeSnapshotStore from "../../src/layers/FakeSnapshotStore.ts"
 import * as SqliteRegistry from "../../src/layers/SqliteRegistry.ts"
 import { ContainerHealth } from "../../src/programs/ContainerHealth.ts"
 import type { DeployEvent } from "../../src/programs/DeployEvent.ts"
@@ -128,6 +130,8 @@ export const node = (
       realPath: Effect.succeed
     }),
     FakeProxy.layer,
+    FakeServiceData.layer,
+    FakeSnapshotStore.layer,
     // No folder can be there.
     ConfinedFiles.layer("/dev/null/srv"),
     Layer.succeed(NodeResources, {

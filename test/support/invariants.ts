@@ -28,6 +28,9 @@ export const violations = (service: string, networks: ReadonlyArray<string>) =>
     for (const deployment of (yield* registry.unfinishedDeployments).filter((d) => d.service === service)) {
       found.push(`deployment ${deployment.id} is still ${deployment.state}`)
     }
+    for (const restore of (yield* registry.restores).filter((row) => row.service === service)) {
+      found.push(`restore ${restore.id} is still ${restore.state}`)
+    }
     if ((yield* registry.unswept).includes(service)) found.push("what acts left behind is not swept")
     if (stored?.undeploying) found.push("the service is still undeploying")
     if (stored === undefined && rows.length > 0) found.push("components without a service")

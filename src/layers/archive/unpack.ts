@@ -19,14 +19,14 @@ import type { Zstd } from "./zstd.ts"
 
 const unusable = (why: string) => new ArchiveUnusable({ why })
 
-const MOST_HEADER_BYTES = 4 * 1024 * 1024
+export const MOST_HEADER_BYTES = 4 * 1024 * 1024
 const MOST_SUMS_BYTES = 256 * 1024 * 1024
 const MOST_OWNER = 0xfffffffe
 const PROGRESS_BYTES = 16 * 1024 * 1024
 
 const Versioned = Schema.parseJson(Schema.Struct({ version: Schema.Number }))
 
-const decodeHeader = (text: string): ArchiveHeader => {
+export const decodeHeader = (text: string): ArchiveHeader => {
   const versioned = Schema.decodeUnknownEither(Versioned)(text)
   if (Either.isLeft(versioned)) throw unusable("it does not begin with a snapshot's header")
   const { version } = versioned.right
@@ -39,14 +39,14 @@ const decodeHeader = (text: string): ArchiveHeader => {
 type Entry = Extract extends AsyncIterable<infer A> ? A : never
 
 /** What is left early is destroyed by us, and not waited for: its own end may never come. */
-const loosely = <A>(all: AsyncIterable<A>): AsyncIterable<A> => ({
+export const loosely = <A>(all: AsyncIterable<A>): AsyncIterable<A> => ({
   [Symbol.asyncIterator]: () => {
     const each = all[Symbol.asyncIterator]()
     return { next: () => each.next() }
   }
 })
 
-const whole = async (entry: Entry, most: number): Promise<Buffer> => {
+export const whole = async (entry: Entry, most: number): Promise<Buffer> => {
   const { name, size } = entry.header
   if (size > most) throw unusable(`${name} is too large`)
   const chunks: Array<Buffer> = []
@@ -352,7 +352,7 @@ export async function* unpack(
 }
 
 /** What tar and our own rules say of an archive; a disk that is full or broken is another matter. */
-const unpackError = (cause: unknown) => {
+export const unpackError = (cause: unknown) => {
   if (cause instanceof ArchiveUnusable || cause instanceof ArchiverUnusable) return cause
   const error = fileError("the snapshot", cause)
   if (error._tag === "FilesDiskFull") return error

@@ -1,7 +1,7 @@
 import type { SqlClient, Statement } from "@effect/sql"
 import { Clock, Effect, PubSub, Schema } from "effect"
 import { EventKind } from "../../domain/State.ts"
-import type { Registry } from "../../services/Registry.ts"
+import type { NewEvent, Registry } from "../../services/Registry.ts"
 import { all, read, write } from "./queries.ts"
 
 type Shape = Registry["Type"]
@@ -37,6 +37,15 @@ export const noting = (sql: SqlClient.SqlClient, changing: Statement.Fragment, r
       FROM (${changing}) AS changing WHERE from_state <> to_state`
   )
 
+/** One event; one that tells of no change is left out. */
+export const record = (sql: SqlClient.SqlClient, event: NewEvent) =>
+  noting(
+    sql,
+    sql`SELECT ${event.service} AS service, ${event.component} AS component, ${event.kind} AS kind,
+          ${event.from} AS from_state, ${event.to} AS to_state, ${event.message} AS message, ${event.actor} AS actor`,
+    event.reason
+  )
+
 /** Operations that write events; each, once it is done, tells so. */
 const writers: ReadonlySet<string> = new Set<keyof Shape>([
   "putComponent",
@@ -48,7 +57,8 @@ const writers: ReadonlySet<string> = new Set<keyof Shape>([
   "beginDeployment",
   "setDeploymentState",
   "commitDeployment",
-  "recordEvent"
+  "recordEvent",
+  "putRestore"
 ])
 
 /** Tells those who wait for events; whoever is slow is told once. */
@@ -76,15 +86,7 @@ export const hub = Effect.gen(function* () {
 
 export const make = (sql: SqlClient.SqlClient) =>
   ({
-    recordEvent: ({ actor, component, from, kind, message, reason, service, to }) =>
-      write(
-        noting(
-          sql,
-          sql`SELECT ${service} AS service, ${component} AS component, ${kind} AS kind, ${from} AS from_state,
-                ${to} AS to_state, ${message} AS message, ${actor} AS actor`,
-          reason
-        )
-      ),
+    recordEvent: (event) => write(record(sql, event)),
     events: ({ after, component, limit, service, since }) =>
       read(
         EventRow,

@@ -178,6 +178,22 @@ const loadedImages = Effect.gen(function* () {
   yield* sql`ALTER TABLE pulled_images ADD COLUMN waits BIGINT NOT NULL DEFAULT 0`
 })
 
+/** Restores of services' data that are not over. */
+const restores = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE restores (
+      id TEXT PRIMARY KEY,
+      service TEXT NOT NULL,
+      snapshot TEXT NOT NULL,
+      actor TEXT NOT NULL,
+      state TEXT NOT NULL,
+      running TEXT NOT NULL,
+      started_at BIGINT NOT NULL,
+      failure TEXT
+    )`
+})
+
 /** By number and name; a key without a number is skipped by the migrator in silence. */
 export const migrations = {
   "0001_registry": first,
@@ -188,7 +204,8 @@ export const migrations = {
   "0006_resting_containers": restingContainers,
   "0007_event_reasons": eventReasons,
   "0008_secrets": secrets,
-  "0009_loaded_images": loadedImages
+  "0009_loaded_images": loadedImages,
+  "0010_restores": restores
 }
 
 /** The newest schema that this program knows. */

@@ -1,7 +1,14 @@
 import { ParseResult, Schema } from "effect"
 import { SecretVersions } from "../../domain/Secret.ts"
 import { ServiceSpec, UpdateOrder } from "../../domain/Spec.ts"
-import { Action, DeploymentKind, DeploymentState, DesiredState, ObservedState } from "../../domain/State.ts"
+import {
+  Action,
+  DeploymentKind,
+  DeploymentState,
+  DesiredState,
+  ObservedState,
+  RestoreState
+} from "../../domain/State.ts"
 
 /* Rows as SQL has them on the encoded side, as the service has them on the type side. */
 
@@ -141,4 +148,18 @@ export const SecretRow = Schema.Struct({
   ciphertext: nullable(Schema.String, "ciphertext"),
   actor: Schema.String,
   createdAt: column(Schema.Number, "created_at")
+})
+
+const names = Schema.parseJson(Schema.Array(Schema.String))
+export const encodeNames = Schema.encodeSync(names)
+
+export const RestoreRow = Schema.Struct({
+  id: Schema.String,
+  service: Schema.String,
+  snapshot: Schema.String,
+  actor: Schema.String,
+  state: RestoreState,
+  running: names,
+  startedAt: column(Schema.Number, "started_at"),
+  failure: Schema.optionalWith(Failure, { nullable: true })
 })

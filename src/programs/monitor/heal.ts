@@ -6,9 +6,9 @@ import { ContainerRuntime } from "../../services/ContainerRuntime.ts"
 import { Registry } from "../../services/Registry.ts"
 import { discard, revive } from "../containers.ts"
 import { gather } from "../facts.ts"
-import { routesTo } from "../lifecycle.ts"
 import { noteFailure } from "../noteFailure.ts"
 import type { Live } from "../observe.ts"
+import { routesTo } from "../oneComponent.ts"
 import { ServiceLocks } from "../ServiceLocks.ts"
 
 /** What no restart policy covers. What ended by itself is the policy's, and what is unhealthy is for people to see to. */
