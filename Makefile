@@ -82,7 +82,7 @@ fault: build
 # Side by side with others: `make bench ONLY=deploy-1,cli-ps` for some rows of docs/benchmarks.md, `RUNS=15` for more runs.
 bench: build
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES) podman-compose
-	@scripts/bench/docker.sh
+	@scripts/bench/peers.sh
 	@ONLY='$(ONLY)' RUNS='$(or $(RUNS),9)' node scripts/bench/run.mjs
 
 demo: mcp mcp-agent mcp-mcias
