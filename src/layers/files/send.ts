@@ -6,6 +6,7 @@ import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileT
 import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
 import type { Folder } from "./Folder.ts"
 import { fileError, isAFolder, linkedElsewhere, special } from "./failure.ts"
+import { collectAsUsual, collectLessOften } from "./garbage.ts"
 
 export interface SendOptions {
   /** Folders with what lies in them; else one file. */
@@ -197,9 +198,18 @@ export async function* send(
   name: Uint8Array | undefined,
   options: SendOptions
 ): AsyncGenerator<FileParts> {
+  collectLessOften()
+  try {
+    yield* together(parts(parent, name, options))
+  } finally {
+    collectAsUsual()
+  }
+}
+
+async function* together(all: AsyncGenerator<FilePart>): AsyncGenerator<FileParts> {
   let batch: Array<FilePart> = []
   let bytes = 0
-  for await (const part of parts(parent, name, options)) {
+  for await (const part of all) {
     const size = part._tag === "Data" ? part.bytes.length : 0
     const alone = size > SMALL_BYTES
     if (batch.length > 0 && (alone || bytes + size > CHUNK_BYTES || batch.length >= MOST_PARTS)) {
