@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import type { FileEntry, FileKind, FilePart, FileParts, Held } from "../../domain/FileParts.ts"
 import { PARTIAL_FOLDER, shown, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
-import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
+import { CHUNK_BYTES, hashed, Pieces, ROOM, SMALL_BYTES } from "./bytes.ts"
 import type { Folder } from "./Folder.ts"
 import { fileError, isAFolder, linkedElsewhere, special } from "./failure.ts"
 import { collectAsUsual, collectLessOften } from "./garbage.ts"
@@ -60,15 +60,16 @@ async function* file(
       yield { _tag: "Entry", entry: { ...entryOf(path, stat), offset } }
       let at = offset
       // One piece ahead, so that the disk and the line work at the same time.
-      let next = readAt(fd, Math.min(CHUNK_BYTES, stat.size - at), at)
+      const pieces = new Pieces(fd)
+      let next = pieces.next(Math.min(CHUNK_BYTES, stat.size - at), at)
       try {
         while (at < stat.size) {
           const bytes = await next
           if (bytes.length === 0) break
           at += bytes.length
-          next = readAt(fd, Math.min(CHUNK_BYTES, stat.size - at), at)
+          if (at < stat.size) next = pieces.next(Math.min(CHUNK_BYTES, stat.size - at), at)
           hash.update(bytes)
-          yield { _tag: "Data", bytes }
+          yield { _tag: "Data", bytes, room: ROOM }
         }
       } finally {
         await next.catch(() => {})
