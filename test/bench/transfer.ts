@@ -9,7 +9,7 @@ import {
   writeFileSync,
   writeSync
 } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Effect, type Scope } from "effect"
 import { type Ran, run } from "../support/agent.ts"
@@ -75,6 +75,26 @@ const allArrived = (folder: string) =>
     const found = readdirSync(folder).reduce((sum, name) => sum + readdirSync(join(folder, name)).length, 0)
     if (found !== FILES) throw new Error(`${found} files came instead of ${FILES}`)
   })
+
+/**
+ * A new place for each run: ext4 looks at every inode that was removed in the last minutes before it takes another, and a
+ * run would pay for the one before it.
+ */
+const treeRate = (name: string, folder: string, act: (target: string) => Effect.Effect<Ran>): Contender => {
+  let run = 0
+  return {
+    name,
+    sample: Effect.suspend(() => {
+      run += 1
+      const target = join(folder, `${name.split(" ").join("-")}-${run}`)
+      return settled.pipe(
+        Effect.zipRight(timed(must(act(target)))),
+        Effect.zipLeft(allArrived(target)),
+        Effect.map((ms) => (FILES * 1000) / ms)
+      )
+    })
+  }
+}
 
 interface Place {
   /** Where the service's files lie. */
@@ -192,29 +212,29 @@ export const push10k = (site: Site): Row =>
   row(
     { name: "push-10k", unit: "files/s" },
     place(site, "many", ({ source }) => writeTree(source)),
-    ({ root, source }) => {
-      const target = join(root, "tree")
-      const push = site.node.mcp("push", "-r", source, "many", "tree")
-      return Effect.succeed(rate("mcp push -r", FILES, target, push, allArrived(target)))
-    },
+    ({ root, source }) =>
+      Effect.succeed(
+        treeRate("mcp push -r", root, (target) => site.node.mcp("push", "-r", source, "many", basename(target)))
+      ),
     [
       {
         name: "scp -r",
         target: 1.5,
-        act: ({ other, source }, { host, options }) => {
-          const target = join(other, "scp")
-          const copy = run("scp", ["-q", "-r", ...options, source, `${host}:${target}`])
-          return Effect.succeed(rate("scp -r", FILES, target, copy, allArrived(target)))
-        }
+        act: ({ other, source }, { host, options }) =>
+          Effect.succeed(
+            treeRate("scp -r", other, (target) => run("scp", ["-q", "-r", ...options, source, `${host}:${target}`]))
+          )
       },
       {
         name: "rsync -a --fsync",
         target: 3,
         act: ({ other, source }, { host, options }) => {
-          const target = join(other, "rsync")
           const shell = ["ssh", ...options].join(" ")
-          const copy = run("rsync", ["-a", "--fsync", "-e", shell, `${source}/`, `${host}:${target}`])
-          return Effect.succeed(rate("rsync -a --fsync", FILES, target, copy, allArrived(target)))
+          return Effect.succeed(
+            treeRate("rsync -a --fsync", other, (target) =>
+              run("rsync", ["-a", "--fsync", "-e", shell, `${source}/`, `${host}:${target}`])
+            )
+          )
         }
       }
     ]
