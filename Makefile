@@ -77,12 +77,12 @@ test: vet lint proto-lint proto-check build
 fault: build
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES) zstd
 	MCP_FAULT=full $(BIN)/vitest run --project unit test/programs/crash.test.ts test/programs/histories.test.ts test/layers/TarServiceData.restore.test.ts
-	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts
+	MCP_FAULT_ROUNDS=105 $(BIN)/vitest run --project e2e test/e2e/crash.test.ts test/e2e/crashPush.test.ts
 
 # Side by side with others: `make bench ONLY=deploy-1,cli-ps` for some rows of docs/benchmarks.md, `RUNS=15` for more runs.
 bench: build
 	@scripts/ensure-packages.sh $(PODMAN_PACKAGES) podman-compose
-	@scripts/bench/docker.sh
+	@scripts/bench/peers.sh
 	@ONLY='$(ONLY)' RUNS='$(or $(RUNS),9)' node scripts/bench/run.mjs
 
 demo: mcp mcp-agent mcp-mcias

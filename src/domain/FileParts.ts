@@ -24,7 +24,8 @@ export interface FileEntry {
 export type FilePart =
   /** A second entry of a path, before its end, begins the file anew. */
   | { readonly _tag: "Entry"; readonly entry: FileEntry }
-  | { readonly _tag: "Data"; readonly bytes: Uint8Array }
+  /** Good until the next but one is asked for. Whoever sends it may write to `room` bytes before it in its buffer. */
+  | { readonly _tag: "Data"; readonly bytes: Uint8Array; readonly room?: number }
   /** The digest is of the whole file, what was not sent again included. */
   | { readonly _tag: "End"; readonly sha256: Uint8Array }
   /** Left out, and why. */

@@ -86,7 +86,14 @@ const encodeParts = (parts: FileParts) => ({
 const dataAlone = (parts: FileParts, partsField: number): Uint8Array | undefined => {
   const [first] = parts
   if (parts.length !== 1 || first?._tag !== "Data") return undefined
-  return Buffer.concat(field(partsField, ...field(pb.FilePartSchema.field.data.number, first.bytes)))
+  const { bytes, room = 0 } = first
+  const header = Buffer.concat(
+    field(partsField, ...field(pb.FilePartSchema.field.data.number, bytes)).filter((one) => one !== bytes)
+  )
+  if (room < header.length) return Buffer.concat([header, bytes])
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset - header.length, header.length + bytes.length)
+  whole.set(header)
+  return whole
 }
 
 export const encodePush = (parts: FileParts): MessageInitShape<typeof pb.PushFileRequestSchema> => {

@@ -7,7 +7,7 @@ import { McpAgentService } from "../../src/gen/mcp/v1/mcp_pb.ts"
 import * as GrpcClient from "../../src/grpc/client.ts"
 import { login, make as makeNode, type Node, read } from "../support/agent.ts"
 import { image, must } from "./site.ts"
-import { later, median, percentile } from "./statistics.ts"
+import { more, percentile } from "./statistics.ts"
 
 const kills = 200
 
@@ -158,8 +158,8 @@ export const drift = Effect.gen(function* () {
   const alerts = ["alert command started", samples.alert] as const
   const p99 = (all: ReadonlyArray<number>) => percentile(all, 99)
   return [
-    later("drift-event", 15, events, peer, median),
-    later("drift-event, 99 of 100", 60, events, peer, p99),
-    later("drift-alert", 50, alerts, events, median)
+    more("drift-event", 15, events, peer),
+    more("drift-event, 99 of 100", 60, events, peer, "ms", p99),
+    more("drift-alert", 50, alerts, events)
   ]
 }).pipe(Effect.scoped, Effect.orDie)

@@ -32,6 +32,6 @@ export const machine = (mcp: string): ReadonlyArray<string> => [
     ...versionOf("mcp", firstLine(mcp, "--version")),
     `node ${process.version.slice(1)}`,
     ...versionOf("podman", firstLine("podman", "--version")),
-    ...["runc", "netavark", "podman-compose", "docker.io"].flatMap(packageVersion)
+    ...["runc", "netavark", "podman-compose", "docker.io", "openssh-server", "rsync"].flatMap(packageVersion)
   ].join(", ")
 ]

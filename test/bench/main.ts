@@ -13,6 +13,8 @@ import * as Registry500 from "./registry500.ts"
 import * as Rpc from "./rpc.ts"
 import * as Site from "./site.ts"
 import { markdown, type Result } from "./statistics.ts"
+import * as Transfer from "./transfer.ts"
+import { transferMemory } from "./transferMemory.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -28,6 +30,10 @@ const rows: Readonly<Record<string, (site: Site.Site) => Measured>> = {
   "cli-help": Cli.cliHelp,
   "cli-ps": Cli.cliPs,
   "rpc-rate": Rpc.rate,
+  "push-1g": Transfer.push1g,
+  "pull-1g": Transfer.pull1g,
+  "push-10k": Transfer.push10k,
+  "transfer-memory": () => transferMemory,
   drift: () => Drift.drift,
   "agent-idle": () => Idle.agentIdle,
   "status-500": () => Registry500.status500,

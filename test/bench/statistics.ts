@@ -1,5 +1,5 @@
 /** How a row is measured: in what is used, where less is better, or as a rate. */
-export type Unit = "ms" | "calls/s" | "% of a core" | "MiB"
+export type Unit = "ms" | "calls/s" | "MB/s" | "files/s" | "% of a core" | "MiB"
 
 /** The samples of one program. */
 export interface Sampled {
@@ -22,7 +22,7 @@ export type Side = Sampled | NotMeasured
 /** A row against one of its peers. */
 export interface Result {
   readonly name: string
-  /** What counts: ours by theirs; by how much ours is later than theirs; ours alone. Of their medians, unless the row says. */
+  /** What counts: ours by theirs; by how much ours is more than theirs; ours alone. Of their medians, unless the row says. */
   readonly how: "ratio" | "difference" | "value"
   readonly ratio: number | null
   readonly target: number
@@ -56,7 +56,7 @@ export const sampled = (name: string, unit: Unit, samples: ReadonlyArray<number>
       }
 
 export const compare = (name: string, unit: Unit, target: number, ours: Side, peer: Side): Result => {
-  const bound = unit === "calls/s" ? "at least" : "at most"
+  const bound = unit.endsWith("/s") ? "at least" : "at most"
   const about = { name, how: "ratio", target, bound, ours, peer } as const
   if (!isMeasured(ours) || !isMeasured(peer)) return { ...about, ratio: null, met: null }
   const ratio = rounded(ours.median / peer.median, 3)
@@ -69,13 +69,14 @@ export const percentile = (samples: ReadonlyArray<number>, of: number): number =
   return sorted[Math.max(0, Math.ceil((sorted.length * of) / 100) - 1)] ?? Number.NaN
 }
 
-/** What of two sides counts is how much later ours is; `figure` takes it from the samples. */
-export const later = (
+/** What of two sides counts is how much more ours is; `figure` takes it from the samples. */
+export const more = (
   name: string,
   target: number,
   [ourName, ours]: readonly [string, ReadonlyArray<number>],
   [peerName, theirs]: readonly [string, ReadonlyArray<number>],
-  figure: (samples: ReadonlyArray<number>) => number
+  unit: Unit = "ms",
+  figure: (samples: ReadonlyArray<number>) => number = median
 ): Result => {
   const difference = rounded(figure(ours) - figure(theirs), 1)
   return {
@@ -85,8 +86,8 @@ export const later = (
     target,
     bound: "at most",
     met: difference <= target,
-    ours: sampled(ourName, "ms", ours),
-    peer: sampled(peerName, "ms", theirs)
+    ours: sampled(ourName, unit, ours),
+    peer: sampled(peerName, unit, theirs)
   }
 }
 

@@ -196,6 +196,8 @@ describe("a pull", () => {
             onData(seen)
           })
         ),
+        // A piece's buffer is used again.
+        Stream.map((part) => (part._tag === "Data" ? { ...part, bytes: Buffer.from(part.bytes) } : part)),
         Stream.runCollect
       )
     }).pipe(Effect.provide(ConfinedFiles.layer(filesRoot)))

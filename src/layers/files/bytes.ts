@@ -11,8 +11,13 @@ const read = promisify(fs.read)
 const write = promisify(fs.write)
 
 /** Fewer bytes than asked for at the end of the file. */
-export const readAt = async (fd: number, length: number, position: number): Promise<Buffer> => {
-  const buffer = Buffer.allocUnsafeSlow(length)
+export const readAt = async (
+  fd: number,
+  length: number,
+  position: number,
+  into: Buffer = Buffer.allocUnsafeSlow(length)
+): Promise<Buffer> => {
+  const buffer = into.subarray(0, length)
   if (length <= SMALL_BYTES) return buffer.subarray(0, fs.readSync(fd, buffer, 0, length, position))
   let done = 0
   while (done < length) {
@@ -21,6 +26,33 @@ export const readAt = async (fd: number, length: number, position: number): Prom
     done += bytesRead
   }
   return buffer.subarray(0, done)
+}
+
+/** Before each piece, for whoever puts a header there. */
+export const ROOM = 32
+/** One is in use, one on its way out of it, one is read to. */
+const IN_TURN = 3
+
+/**
+ * Reads a file's pieces to the same few buffers in turn, since new ones would be most of the garbage there is. A piece is
+ * good until the next but one is asked for.
+ */
+export class Pieces {
+  readonly #fd: number
+  readonly #buffers: Array<Buffer> = []
+  #read = 0
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** No piece is longer than the first. */
+  next(length: number, position: number): Promise<Buffer> {
+    const at = this.#read % IN_TURN
+    this.#read += 1
+    const buffer = this.#buffers[at] ?? Buffer.allocUnsafeSlow(ROOM + length).subarray(ROOM)
+    this.#buffers[at] = buffer
+    return readAt(this.#fd, length, position, buffer)
+  }
 }
 
 export const writeAt = async (fd: number, bytes: Uint8Array, position: number): Promise<void> => {
@@ -35,8 +67,9 @@ export const writeAt = async (fd: number, bytes: Uint8Array, position: number): 
 /** The digest of the first `length` bytes, to go on with; undefined when there are fewer. */
 export const hashed = async (fd: number, length: number): Promise<Hash | undefined> => {
   const hash = createHash("sha256")
+  const pieces = new Pieces(fd)
   for (let at = 0; at < length; ) {
-    const chunk = await readAt(fd, Math.min(CHUNK_BYTES, length - at), at)
+    const chunk = await pieces.next(Math.min(CHUNK_BYTES, length - at), at)
     if (chunk.length === 0) return undefined
     hash.update(chunk)
     at += chunk.length

@@ -1,15 +1,11 @@
-import { createHash, type Hash } from "node:crypto"
 import * as fs from "node:fs"
-import { promisify } from "node:util"
 import { Either } from "effect"
 import { type FileEntry, type FilePart, RESUMABLE_BYTES, type Received } from "../../domain/FileParts.ts"
 import { splitPath, staysInside } from "../../domain/FilePath.ts"
-import { FileRefused, FileUnusable, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
-import { hashed, writeAt } from "./bytes.ts"
+import { FileRefused, PathOutsideRoot, TransferBroken } from "../../services/FileTransfer.ts"
 import type { Folder, Owner } from "./Folder.ts"
-import { fileError, isLink, special } from "./failure.ts"
-
-const fsync = promisify(fs.fsync)
+import { fileError, special } from "./failure.ts"
+import { openPartial, Partial } from "./partial.ts"
 
 const AT_ONCE = 16
 
@@ -45,15 +41,8 @@ interface Open {
 interface Incoming {
   readonly entry: FileEntry
   readonly open: Open
-  readonly name: Uint8Array
-  readonly partial: { readonly folder: Folder; readonly name: Uint8Array }
-  readonly fd: number
-  readonly hash: Hash
-  readonly owner: Owner | undefined
-  readonly mode: number
+  readonly partial: Partial
   readonly resumable: boolean
-  at: number
-  writing: Promise<void>
 }
 
 const equal = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
@@ -131,7 +120,7 @@ export class Receiver {
 
   #malformed(why: string) {
     const at = this.#incoming
-    return new TransferBroken({ path: at === undefined ? "the transfer" : at.open.folder.shown(at.name), why })
+    return new TransferBroken({ path: at === undefined ? "the transfer" : at.partial.shown, why })
   }
 
   async #entry(entry: FileEntry) {
@@ -264,105 +253,46 @@ export class Receiver {
       })
     }
     try {
-      const { fd, hash } = await this.#openPartial(partial, resumable ? entry.offset : 0, folder.shown(name))
       if (entry.offset > 0 && !resumable) throw this.#malformed("there is nothing to go on with")
-      this.#incoming = {
-        entry,
-        open,
+      const target = {
+        folder,
         name,
-        partial,
-        fd,
-        hash,
         owner: entry.owner ?? (this.#options.inheritOwner ? (old ?? fs.fstatSync(folder.fd)) : undefined),
         mode: (this.#options.mode ?? (old === undefined ? entry.mode : old.mode)) & 0o777,
-        resumable,
-        at: entry.offset,
-        writing: Promise.resolve()
+        modifiedMs: this.#options.exact ? entry.modifiedMs : undefined
       }
+      const begun = await openPartial(partial, entry.offset, folder.shown(name))
+      this.#incoming = { entry, open, partial: new Partial(partial, target, begun, entry.offset), resumable }
     } catch (cause) {
       this.#options.letGo(partial.name)
       throw cause
     }
   }
 
-  async #openPartial({ folder, name }: Incoming["partial"], offset: number, shown: string) {
-    if (offset === 0) {
-      folder.unlink(name)
-      try {
-        return { fd: folder.createFile(name), hash: createHash("sha256") }
-      } catch (cause) {
-        // The temporary name means nothing to who asked for another.
-        throw cause instanceof FileUnusable ? new FileUnusable({ path: shown, why: cause.why }) : cause
-      }
-    }
-    const fd = folder.reopenFile(name)
-    try {
-      const stat = fs.fstatSync(fd)
-      const hash = stat.isFile() && stat.nlink === 1 && stat.size >= offset ? await hashed(fd, offset) : undefined
-      if (hash === undefined) throw new TransferBroken({ path: shown, why: "what was there to go on with has gone" })
-      fs.ftruncateSync(fd, offset)
-      return { fd, hash }
-    } catch (cause) {
-      fs.closeSync(fd)
-      throw fileError(shown, cause)
-    }
-  }
-
   async #data(bytes: Uint8Array) {
     const incoming = this.#incoming
     if (incoming === undefined) throw this.#malformed("data came that belongs to no file")
-    if (incoming.at + bytes.length > incoming.entry.size) throw this.#malformed("more came than its size")
-    const position = incoming.at
-    incoming.at += bytes.length
-    // Written while it is digested, and while the next piece comes.
-    await this.#written(incoming)
-    incoming.writing = writeAt(incoming.fd, bytes, position)
-    incoming.writing.catch(() => {})
-    incoming.hash.update(bytes)
-  }
-
-  async #written({ name, open, writing }: Incoming) {
-    try {
-      await writing
-    } catch (cause) {
-      throw fileError(open.folder.shown(name), cause)
-    }
+    const { entry, partial } = incoming
+    if (partial.size + bytes.length > entry.size) throw this.#malformed("more came than its size")
+    await partial.add(bytes)
   }
 
   async #finish(sha256: Uint8Array | undefined): Promise<Uint8Array> {
     const incoming = this.#incoming
     if (incoming === undefined) throw this.#malformed("an end came that belongs to no file")
-    await this.#written(incoming)
-    const { entry, name, open } = incoming
-    const digest = incoming.hash.digest()
-    if (incoming.at !== entry.size || (sha256 !== undefined && !equal(digest, sha256))) {
+    const { entry, open, partial } = incoming
+    const digest = await partial.digest()
+    if (partial.size !== entry.size || (sha256 !== undefined && !equal(digest, sha256))) {
       await this.#drop()
-      throw new TransferBroken({ path: open.folder.shown(name), why: "its digest is not that of what was sent" })
+      throw new TransferBroken({ path: partial.shown, why: "its digest is not that of what was sent" })
     }
     this.#incoming = undefined
     open.dirty = true
-    await this.#task(open.folder.shown(name), () => this.#settle(incoming), open.busy)
+    const settle = () => partial.settle().finally(() => this.#options.letGo(partial.name))
+    await this.#task(partial.shown, settle, open.busy)
     this.#files += 1
     this.#bytes += entry.size
     return digest
-  }
-
-  async #settle({ entry, fd, mode, name, open: { folder }, owner, partial }: Incoming) {
-    let moved = false
-    try {
-      if (owner !== undefined) fs.fchownSync(fd, owner.uid, owner.gid)
-      fs.fchmodSync(fd, mode)
-      if (this.#options.exact) fs.futimesSync(fd, entry.modifiedMs / 1000, entry.modifiedMs / 1000)
-      await fsync(fd)
-      // Whoever may write to the folder could have put something else in its place.
-      if (partial.folder.stat(partial.name)?.ino !== fs.fstatSync(fd).ino) throw isLink(folder.shown(name))
-      fs.renameSync(partial.folder.at(partial.name), folder.at(name))
-      moved = true
-    } finally {
-      fs.closeSync(fd)
-      if (!moved) partial.folder.unlink(partial.name)
-      this.#options.letGo(partial.name)
-    }
   }
 
   /** What is not whole goes, but for what can be gone on with when `keep` says so. */
@@ -370,13 +300,11 @@ export class Receiver {
     const incoming = this.#incoming
     if (incoming === undefined) return
     this.#incoming = undefined
-    const { fd, partial, resumable, writing } = incoming
-    const failed = await writing.then(
-      () => false,
-      () => true
-    )
-    fs.closeSync(fd)
-    if (!keep || !resumable || failed) partial.folder.unlink(partial.name)
-    this.#options.letGo(partial.name)
+    const { partial, resumable } = incoming
+    try {
+      await partial.abandon(keep && resumable)
+    } finally {
+      this.#options.letGo(partial.name)
+    }
   }
 }

@@ -2,6 +2,7 @@ import { Effect, Stream } from "effect"
 import type { FileParts, Received } from "../../domain/FileParts.ts"
 import type { FileError } from "../../services/FileTransfer.ts"
 import { fileError } from "./failure.ts"
+import { collectAsUsual, collectLessOften } from "./garbage.ts"
 import type { Receiver } from "./receive.ts"
 
 /** Takes a transfer to its end. What was cut is kept where it can be gone on with; what was wrong is not. */
@@ -14,7 +15,7 @@ export const receiving = <E, R>(
   const attempt = <A>(run: () => Promise<A>) =>
     Effect.uninterruptible(Effect.tryPromise({ try: run, catch: (cause) => fileError(path, cause) }))
   return Effect.acquireUseRelease(
-    Effect.try({ try: open, catch: (cause) => fileError(path, cause) }),
+    Effect.tap(Effect.try({ try: open, catch: (cause) => fileError(path, cause) }), Effect.sync(collectLessOften)),
     ({ receiver }) =>
       Stream.runForEach(parts, (some) =>
         attempt(async () => {
@@ -28,6 +29,7 @@ export const receiving = <E, R>(
             await receiver.end(true)
           } finally {
             close()
+            collectAsUsual()
           }
         })
       )

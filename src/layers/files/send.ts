@@ -5,9 +5,10 @@ import { Either } from "effect"
 import type { FileEntry, FileKind, FilePart, FileParts, Held } from "../../domain/FileParts.ts"
 import { PARTIAL_FOLDER, shown, splitPath, staysInside } from "../../domain/FilePath.ts"
 import { FileChanged, FileNotFound, PathOutsideRoot } from "../../services/FileTransfer.ts"
-import { CHUNK_BYTES, hashed, readAt, SMALL_BYTES } from "./bytes.ts"
+import { CHUNK_BYTES, hashed, Pieces, ROOM, SMALL_BYTES } from "./bytes.ts"
 import { type Folder, OFTEN } from "./Folder.ts"
 import { fileError, isAFolder, linkedElsewhere, special, whyLeftOut } from "./failure.ts"
+import { collectAsUsual, collectLessOften } from "./garbage.ts"
 
 export interface SendOptions {
   /** Folders with what lies in them; else one file. */
@@ -61,15 +62,16 @@ async function* file(
       yield { _tag: "Entry", entry: { ...entryOf(path, stat), offset } }
       let at = offset
       // One piece ahead, so that the disk and the line work at the same time.
-      let next = readAt(fd, Math.min(CHUNK_BYTES, stat.size - at), at)
+      const pieces = new Pieces(fd)
+      let next = pieces.next(Math.min(CHUNK_BYTES, stat.size - at), at)
       try {
         while (at < stat.size) {
           const bytes = await next
           if (bytes.length === 0) break
           at += bytes.length
-          next = readAt(fd, Math.min(CHUNK_BYTES, stat.size - at), at)
+          if (at < stat.size) next = pieces.next(Math.min(CHUNK_BYTES, stat.size - at), at)
           hash.update(bytes)
-          yield { _tag: "Data", bytes }
+          yield { _tag: "Data", bytes, room: ROOM }
         }
       } finally {
         await next.catch(() => {})
@@ -200,9 +202,18 @@ export async function* send(
   name: Uint8Array | undefined,
   options: SendOptions
 ): AsyncGenerator<FileParts> {
+  collectLessOften()
+  try {
+    yield* together(parts(parent, name, options))
+  } finally {
+    collectAsUsual()
+  }
+}
+
+async function* together(all: AsyncGenerator<FilePart>): AsyncGenerator<FileParts> {
   let batch: Array<FilePart> = []
   let bytes = 0
-  for await (const part of parts(parent, name, options)) {
+  for await (const part of all) {
     const size = part._tag === "Data" ? part.bytes.length : 0
     const alone = size > SMALL_BYTES
     if (batch.length > 0 && (alone || bytes + size > CHUNK_BYTES || batch.length >= MOST_PARTS)) {
