@@ -58,7 +58,7 @@ const one = (order: string, version: string) =>
   })
 
 /** `make fault` kills at every single call. */
-const stride = process.env.MCP_FAULT === "full" ? 1 : 6
+const stride = process.env.MCP_FAULT === "full" ? 1 : 10
 
 const images = Effect.gen(function* () {
   const control = yield* FakeRuntimeControl
