@@ -81,7 +81,9 @@ export const restore = Command.make(
     )
     const value = { ...view, file: Option.getOrNull(file) }
     const running =
-      view.started.length === 0 ? "" : `; ${names(view.started)} run${view.started.length === 1 ? "s" : ""} again`
+      view.started.length === 0
+        ? "; nothing of it ran before, and nothing was started"
+        : `; ${names(view.started)} run${view.started.length === 1 ? "s" : ""} again`
     yield* answer(Json.SnapshotRestored, value, () =>
       failure === undefined
         ? [`restored ${service} on ${node.name} from ${snapshot.id} in ${took(view.duration_ms)}${running}`]
