@@ -198,6 +198,24 @@ describe("mcp snapshot restore", () => {
     })
   )
 
+  it.effect("that is interrupted says whether it goes on: only once all is verified", () =>
+    Effect.gen(function* () {
+      for (const [state, told] of [
+        ["running", "snapshot restore web is given up: it had not changed anything on rift"],
+        ["done", "snapshot restore web is no longer followed: what has begun on rift goes on by itself"]
+      ] as const) {
+        const step = create(pb.RestoreSnapshotResponseSchema, {
+          event: { case: "step", value: { step: "stage", state } }
+        })
+        const restoreSnapshot = () => Stream.concat(Stream.make(step), Stream.fromEffect(Effect.interrupt))
+        const rift = agent({ listSnapshots: listing(all), restoreSnapshot })
+        const ran = yield* mcp(["snapshot", "restore", "web", "--yes"], { agents: { rift } })
+        assert.strictEqual(ran.code, "interrupted")
+        assert.include(ran.err, told)
+      }
+    })
+  )
+
   it.effect("of what did not run says that nothing was started", () =>
     Effect.gen(function* () {
       const agents = { rift: agent(restoring([], { state: "succeeded", started: [] })) }

@@ -6,7 +6,6 @@ import { LocalTree } from "../../../services/LocalTree.ts"
 import { bytes } from "../../bytes.ts"
 import { quoted } from "../../errors.ts"
 import * as Json from "../../json.ts"
-import { tellIfLeft } from "../../leaving.ts"
 import { locate } from "../../locate.ts"
 import { answer, note } from "../../output.ts"
 import { names } from "../../overview.ts"
@@ -76,9 +75,7 @@ export const restore = Command.make(
     const { node, snapshot } = Option.isSome(file)
       ? yield* fromFile(service, file.value, yes)
       : yield* kept(service, word, yes)
-    const { failure, view } = yield* followRestore(node, service, snapshot, wait).pipe(
-      tellIfLeft("snapshot restore", [{ service, node }])
-    )
+    const { failure, view } = yield* followRestore(node, service, snapshot, wait)
     const value = { ...view, file: Option.getOrNull(file) }
     const running =
       view.started.length === 0
