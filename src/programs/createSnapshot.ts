@@ -99,11 +99,13 @@ export const prepared = (row: ServiceRow, tell: Tell) =>
 const described = ({ files = 0, id }: SnapshotRecord) => `${id}, ${files} file${files === 1 ? "" : "s"}`
 
 /** A snapshot that is whole already. The older ones go last; one that does not go is no reason to fail. */
-const thinned = (service: string, keep: number | undefined) =>
+const thinned = ({ id: made, service }: SnapshotRecord, keep: number | undefined) =>
   Effect.gen(function* () {
     if (keep === undefined) return []
     const store = yield* SnapshotStore
-    const old = (yield* store.list(service)).slice(keep).map(({ id }) => id)
+    // A clock that was set back, or one from elsewhere, has newer ids; what has just been made stays all the same.
+    const others = (yield* store.list(service)).map(({ id }) => id).filter((id) => id !== made)
+    const old = others.slice(keep - 1)
     yield* Effect.forEach(old, (id) => store.remove(service, id), { discard: true })
     return old
   }).pipe(
@@ -124,7 +126,7 @@ const createLocked = ({ actor, keep, service }: SnapshotRequest, tell: Tell) =>
     const snapshot = yield* store.write(service, bytes, (written) =>
       Effect.map(facts, (all) => recordOf(header, methodOf(row), actor, written, all))
     )
-    const removed = yield* thinned(service, keep)
+    const removed = yield* thinned(snapshot, keep)
     yield* (yield* Registry).recordEvent({
       ...{ service, component: "", kind: "snapshot", from: "", to: "made", message: described(snapshot), actor }
     })

@@ -151,7 +151,7 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
   }),
   ServiceBusy: () => ({
     reason: "SERVICE_BUSY",
-    nextStep: "wait until that is over, then try again; mcp deploy --wait does both"
+    nextStep: "wait until that is over, then try again; with --wait, deploy, rollback and snapshot do both"
   }),
   NameTaken: (e) => ({
     reason: "NAME_TAKEN",

@@ -9,7 +9,7 @@ import { listSnapshots } from "./keptSnapshots.ts"
 import { noteFailure } from "./noteFailure.ts"
 import { SnapshotForeign } from "./ProgramError.ts"
 import { step } from "./progress.ts"
-import { clear, goBack, restoreEvent, startAll, stopAll, takeOver, toState } from "./restoring.ts"
+import { clear, goBack, restoreEvent, startAll, stopAll, toRunAgain, toState } from "./restoring.ts"
 import { intoWhat, nowAndThen, servingMeanwhile } from "./snapshotScope.ts"
 
 export interface RestoreRequest {
@@ -25,7 +25,7 @@ export interface RestoreResult {
   readonly restore: string
   readonly state: "succeeded" | "rolled_back"
   readonly failure: DeployFailure | undefined
-  /** What ran before, and runs again. */
+  /** What ran before or waited for its next start, and runs again. */
   readonly started: ReadonlyArray<string>
   readonly durationMs: number
 }
@@ -103,7 +103,7 @@ const restoreLocked = (request: RestoreRequest, tell: Tell, begin: Effect.Effect
       Effect.zipRight(begin),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : clear(row)))
     )
-    const running = yield* Effect.tapError(takeOver(service), () => clear(row))
+    const running = yield* Effect.tapError(toRunAgain(service), () => clear(row))
     const failure = yield* Effect.tapError(replaceWith({ ...row, running }, snapshot, tell), () => clear(row))
     yield* clear(row)
     const result: RestoreResult = {

@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import { Clock, Effect, Option } from "effect"
+import { dueOf } from "../domain/Restart.ts"
 import type { ServiceSpec } from "../domain/Spec.ts"
 import type { RestoreState } from "../domain/State.ts"
 import { ContainerRuntime } from "../services/ContainerRuntime.ts"
@@ -7,10 +8,11 @@ import { ServiceData } from "../services/ServiceData.ts"
 import { orphanStopTimeout } from "./containers.ts"
 import type { Emit } from "./DeployEvent.ts"
 import { ComponentFailed } from "./deployFailure.ts"
-import { gather } from "./facts.ts"
+import { type Facts, gather } from "./facts.ts"
 import { noteFailure } from "./noteFailure.ts"
 import { ordered, routesTo, startOne, stopOne } from "./oneComponent.ts"
 import { isAway, step, untilItAnswers } from "./progress.ts"
+import { restartsOf } from "./restarts.ts"
 import { changeRoutes, keysOf } from "./routes.ts"
 import { ServiceLocks } from "./ServiceLocks.ts"
 import { restoreSecrets } from "./secretFiles.ts"
@@ -29,21 +31,45 @@ const inOrder = (spec: ServiceSpec | undefined, names: ReadonlyArray<string>) =>
   return { components, orphans: names.filter((name) => !components.some((each) => each.name === name)) }
 }
 
-/** The components whose containers run. From now on until the act is over nobody else starts one. */
-export const takeOver = (service: string) =>
+const running = ({ current }: Facts) =>
+  [...current].filter(([, { state }]) => state === "running").map(([component]) => component)
+
+/** From now on until the act is over nobody else starts one of its containers. */
+const takeOver = (service: string) =>
   Effect.gen(function* () {
     const locks = yield* ServiceLocks
     for (const { id } of (yield* gather(service)).current.values()) yield* locks.withdraw(service, id)
-    const { current } = yield* gather(service)
-    return [...current].filter(([, { state }]) => state === "running").map(([component]) => component)
+    return yield* gather(service)
+  })
+
+/** What is between two starts: it may be the data that it cannot run on. */
+const waiting = ({ current, rows, service }: Facts) =>
+  Effect.gen(function* () {
+    if (service === undefined || service.undeploying) return []
+    const restarts = yield* (yield* Registry).restarts
+    const now = yield* Clock.currentTimeMillis
+    return service.spec.components.flatMap(({ name, restart }) => {
+      const [row, container] = [rows.get(name), current.get(name)]
+      if (row?.desired !== "running" || container === undefined) return []
+      const { act } = dueOf(restart, container, restartsOf(restarts, row), now)
+      return act === "restart" || act === "start" ? [name as string] : []
+    })
+  })
+
+/** The components that run or wait for their next start. From now on until the act is over nobody else starts one. */
+export const toRunAgain = (service: string) =>
+  Effect.gen(function* () {
+    const facts = yield* takeOver(service)
+    return [...running(facts), ...(yield* waiting(facts))]
   })
 
 /** Routes away first; desired states are as they were. */
 export const stopAll = (service: string, tell: Emit) =>
   Effect.gen(function* () {
-    const running = yield* takeOver(service)
-    if (running.length === 0) return
-    const { components, orphans } = inOrder(yield* specOf(service), running)
+    const facts = yield* takeOver(service)
+    const names = running(facts)
+    if (names.length === 0) return
+    const { components, orphans } = inOrder(facts.service?.spec, names)
     yield* changeRoutes([], yield* keysOf(service, components))
     const stopping = [
       ...[...components].reverse(),

@@ -149,6 +149,21 @@ describe("mcp snapshot create", () => {
   )
 })
 
+it.effect("mcp snapshot create warns of a snapshot without a file, and says what would copy more", () =>
+  Effect.gen(function* () {
+    for (const [method, told] of [
+      ["known", 'method = "full" copies all files'],
+      ["full", "there is none in the folder of web"]
+    ] as const) {
+      const event = { case: "result", value: { snapshot: info(ids[0], 1, { files: 0n, bytes: 0n, method }) } } as const
+      const rift = agent({ createSnapshot: () => Stream.make(create(pb.CreateSnapshotResponseSchema, { event })) })
+      const ran = yield* mcp(["snapshot", "create", "web"], { agents: { rift } })
+      assert.strictEqual(ran.code, 0)
+      assert.include(ran.err, told)
+    }
+  })
+)
+
 describe("mcp snapshot restore", () => {
   it.effect("asks first, says which one it is and what it does, and takes a no", () =>
     Effect.gen(function* () {
@@ -180,6 +195,32 @@ describe("mcp snapshot restore", () => {
         assert.strictEqual((yield* mcp(["snapshot", "restore", "web", word, "--yes"], { agents })).code, code, word)
       }
       assert.deepStrictEqual(asked, [ids[2], ids[1]])
+    })
+  )
+
+  it.effect("that is interrupted says whether it goes on: only once all is verified", () =>
+    Effect.gen(function* () {
+      for (const [state, told] of [
+        ["running", "snapshot restore web is given up: it had not changed anything on rift"],
+        ["done", "snapshot restore web is no longer followed: what has begun on rift goes on by itself"]
+      ] as const) {
+        const step = create(pb.RestoreSnapshotResponseSchema, {
+          event: { case: "step", value: { step: "stage", state } }
+        })
+        const restoreSnapshot = () => Stream.concat(Stream.make(step), Stream.fromEffect(Effect.interrupt))
+        const rift = agent({ listSnapshots: listing(all), restoreSnapshot })
+        const ran = yield* mcp(["snapshot", "restore", "web", "--yes"], { agents: { rift } })
+        assert.strictEqual(ran.code, "interrupted")
+        assert.include(ran.err, told)
+      }
+    })
+  )
+
+  it.effect("of what did not run says that nothing was started", () =>
+    Effect.gen(function* () {
+      const agents = { rift: agent(restoring([], { state: "succeeded", started: [] })) }
+      const ran = yield* mcp(["snapshot", "restore", "web", "--yes"], { agents })
+      assert.include(ran.out, "; nothing of it ran before, and nothing was started")
     })
   )
 

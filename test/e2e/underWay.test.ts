@@ -35,7 +35,7 @@ const webOf = (node: Node) =>
 const begun = (node: Node) =>
   until(node.podman.run("ps", "--all", "--format", "{{.Names}}"), (names) => names.includes("shop-web.prev"))
 
-const waitOrTry = /wait until that is over, then try again; mcp deploy --wait does both/
+const waitOrTry = /wait until that is over, then try again; with --wait, deploy, rollback and snapshot do both/
 
 layer(OldShop.layer, { excludeTestServices: true, timeout: "120 seconds" })("while an act is under way", (it) => {
   it.scoped("podman is killed while a container is started: it is started again, and the deployment goes back", () =>

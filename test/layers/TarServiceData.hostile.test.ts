@@ -152,7 +152,7 @@ describe("an archive that somebody else has made", () => {
   const plain = [head(), file("a"), file("b", "bb")]
   const raw: ReadonlyArray<readonly [string, () => Effect.Effect<Buffer>, RegExp]> = [
     ["is empty", () => Effect.succeed(Buffer.alloc(0)), /cut before|it is empty|zstd says/],
-    ["is no zstd", () => Effect.succeed(randomBytes(3_000)), /zstd says: .*unsupported format/],
+    ["is no zstd", () => Effect.succeed(randomBytes(3_000)), /zstd says: unsupported format/],
     ["is no tar", () => Effect.succeed(zstd(randomBytes(3_000))), /it is damaged: Invalid tar header/],
     ["has no header", () => made([file("a"), sums([file("a")])]), /does not begin with a snapshot's header/],
     ["has a header of no form", () => made([file(".mcp-snapshot.json", "{"), sums([])]), /does not begin/],

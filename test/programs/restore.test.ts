@@ -88,6 +88,29 @@ describe("a restore", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect(
+    "starts also what cannot run on its data and waits for its next start, and goes back when it still does not",
+    () =>
+      Effect.gen(function* () {
+        yield* ready
+        const control = yield* FakeRuntimeControl
+        let fails = true
+        yield* control.program("localhost/web:1", () =>
+          fails ? { exits: { afterMs: 200, code: 3 }, logs: ["cannot read a.db"] } : {}
+        )
+        yield* control.kill("shop-web", 3)
+        const before = yield* restored()
+        assert.strictEqual(before.result.state, "rolled_back")
+        assert.deepStrictEqual([before.result.failure?.component, before.result.failure?.reason], ["web", "EXITED_3"])
+        assert.deepStrictEqual(yield* dataNow, two)
+        fails = false
+        const { result } = yield* restored()
+        assert.deepStrictEqual([result.state, result.started], ["succeeded", ["db", "web"]])
+        assert.deepStrictEqual(yield* running, ["shop-db", "shop-web"])
+        assert.deepStrictEqual(yield* dataNow, one)
+      }).pipe(Effect.provide(node()))
+  )
+
   it.effect("of a damaged snapshot, or of none, is refused and touches nothing", () =>
     Effect.gen(function* () {
       const snapshot = yield* ready

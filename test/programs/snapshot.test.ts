@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { FakeRuntimeControl } from "../../src/layers/FakeRuntime.ts"
 import { FakeServiceDataControl } from "../../src/layers/FakeServiceData.ts"
 import { FakeSnapshotStoreControl } from "../../src/layers/FakeSnapshotStore.ts"
@@ -161,6 +161,20 @@ describe("a snapshot", () => {
     }).pipe(Effect.provide(node()))
   )
 })
+
+it.effect("a snapshot that --keep was said with stays, whatever the clock says", () =>
+  Effect.gen(function* () {
+    yield* ready()
+    yield* TestClock.adjust("1 hour")
+    yield* snapshotted()
+    yield* TestClock.setTime(0)
+    const { snapshot } = yield* snapshotted({ keep: 1 })
+    assert.deepStrictEqual(
+      (yield* kept).map(({ id }) => id),
+      [snapshot.id]
+    )
+  }).pipe(Effect.provide(node()))
+)
 
 describe("the snapshots of a service", () => {
   it.effect(

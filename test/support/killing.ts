@@ -48,14 +48,19 @@ const copyOfRegistry = (node: Node): string => {
   return copy
 }
 
-/** What state the last deployment was in when the agent ended; `undeploying` for a service on its way out. */
+/**
+ * What state a restore that is not over was in when the agent ended, or else the last deployment; `undeploying` for a
+ * service on its way out.
+ */
 export const stateOnDisk = (node: Node, service: string): string => {
   if (!existsSync(database(node))) return "none"
   const db = new Database(copyOfRegistry(node), { readonly: true })
   const one = (sql: string) => db.prepare(sql).get(service) as Record<string, unknown> | undefined
   const stored = one("SELECT undeploying FROM services WHERE service = ?")
   const last = one("SELECT state FROM deployments WHERE service = ? ORDER BY id DESC LIMIT 1")
+  const restore = one("SELECT state FROM restores WHERE service = ? ORDER BY id DESC LIMIT 1")
   db.close()
+  if (restore !== undefined) return `restore ${restore.state}`
   return stored?.undeploying ? "undeploying" : String(last?.state ?? "none")
 }
 

@@ -1,9 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { ExecRequest, ExecResponseSchema, ExecStart } from "../../gen/mcp/v1/mcp_pb.ts"
 import { Code, RpcError } from "../../grpc/status.ts"
 import { type ExecInput, type ExecOutput, exec, execTarget } from "../../programs/exec.ts"
 import { authorize } from "../CallerContext.ts"
+import { firstOf } from "../firstOf.ts"
 
 const malformed = (reason: string, detail: string) =>
   new RpcError({
@@ -13,8 +14,8 @@ const malformed = (reason: string, detail: string) =>
     nextStep: "mcp exec <target> -- CMD... sends what is needed"
   })
 
-const started = (request: Option.Option<ExecRequest>) => {
-  const message = Option.getOrUndefined(request)?.message
+const started = (request: ExecRequest | undefined) => {
+  const message = request?.message
   if (message?.case !== "start") return malformed("START_MISSING", "the first message does not say what to run")
   return Effect.succeed(message.value)
 }
@@ -71,16 +72,12 @@ const responses = (output: ExecOutput): ReadonlyArray<Response> => {
 export const execCall = (requests: Stream.Stream<ExecRequest, RpcError>) =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const pull = yield* Stream.toPull(requests.pipe(Stream.rechunk(1)))
-      const first = yield* pull.pipe(
-        Effect.map((chunk) => Option.fromIterable(chunk)),
-        Effect.catchAll(Option.match({ onNone: () => Effect.succeedNone, onSome: (error) => Effect.fail(error) }))
-      )
+      const { first, rest } = yield* firstOf(requests)
       const start = yield* started(first)
       yield* authorize(start.service, start.component)
       yield* checked(start)
       const { component, container } = yield* execTarget(start.service, start.component || undefined)
       yield* authorize(start.service, component)
-      return exec(container, commandOf(start), Stream.mapEffect(Stream.fromPull(Effect.succeed(pull)), inputOf))
+      return exec(container, commandOf(start), Stream.mapEffect(rest, inputOf))
     })
   ).pipe(Stream.mapConcat(responses))

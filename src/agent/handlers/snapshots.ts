@@ -18,7 +18,7 @@ import type { ArchiveTotals } from "../../services/ServiceData.ts"
 import type { SnapshotRecord } from "../../services/SnapshotStore.ts"
 import { authorize, CallerContext, visible } from "../CallerContext.ts"
 import { deployEvent } from "../encode.ts"
-import { firstRequest } from "../firstRequest.ts"
+import { firstOf } from "../firstOf.ts"
 import { tellingOnceBegun, whileListening } from "../telling.ts"
 
 type Init<S extends Parameters<typeof encoded>[0]> = MessageInitShape<S>
@@ -202,8 +202,8 @@ export const snapshotCalls = {
   importServiceData: (requests: Stream.Stream<pb.ImportServiceDataRequest, RpcError>) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { first, rest } = yield* firstRequest(requests)
-        const message = Option.getOrUndefined(first)?.message
+        const { first, rest } = yield* firstOf(requests)
+        const message = first?.message
         if (message?.case !== "start") {
           return yield* malformed("START_MISSING", "the first message does not say whose data it is")
         }

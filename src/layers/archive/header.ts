@@ -1,6 +1,7 @@
 import { extract } from "tar-stream"
 import { type ArchiveHeader, ArchiveUnusable } from "../../services/ServiceData.ts"
-import { decodeHeader, loosely, MOST_HEADER_BYTES, unpackError, whole } from "./unpack.ts"
+import { decodeHeader, loosely, MOST_HEADER_BYTES, whole } from "./entry.ts"
+import { unpackError } from "./unpack.ts"
 import { HEADER_NAME } from "./walk.ts"
 import type { Zstd } from "./zstd.ts"
 

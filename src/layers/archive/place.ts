@@ -5,6 +5,9 @@ import type { Folder } from "../files/Folder.ts"
 
 /* A restore's own folder, below the service's partial folder. Moves within it and out of it are renames. */
 
+/** Told before each change, so that a test can cut there. */
+export type Step = (what: string) => void
+
 const DISCARDED = "discard-"
 const RESTORE = "restore-"
 

@@ -73,6 +73,12 @@ const advance = (seen: Seen, { event }: CreateSnapshotResponse, now: number): Se
 const line = ({ done, phase, start, total }: Seen, now: number) =>
   start === undefined ? phase : progressLine({ ...done, start, total, resumed: 0, current: undefined }, now)
 
+/** Whoever trusts in it would learn it on the day that it is needed. */
+const holdsNothing = ({ method, service }: Json.Snapshot) =>
+  method === "known"
+    ? `it holds no file: without [snapshot] only *.toml, *.db and *.pem are copied; method = "full" copies all files`
+    : `it holds no file: there is none in the folder of ${service} on the node`
+
 export const create = Command.make(
   "create",
   { service: Target.service, output, keep, wait },
@@ -99,6 +105,7 @@ export const create = Command.make(
     if (result?.snapshot === undefined) return yield* withoutResult(service, node.name)
     const snapshot = row(result.snapshot, node.name)
     for (const { path, reason } of leftOut) yield* warn(`left out: ${path}: ${reason}`)
+    if (snapshot.files === 0) yield* warn(holdsNothing(snapshot))
     const place = placed?.(snapshot)
     if (place !== undefined) {
       yield* Effect.tapError(download(node, snapshot, place), () =>

@@ -11,6 +11,7 @@ import type { NodeConfig } from "../../../services/Agents.ts"
 import { DeployFailed } from "../../../services/CliError.ts"
 import type { CliFailure } from "../../errors.ts"
 import type * as Json from "../../json.ts"
+import { tellIfLeft } from "../../leaving.ts"
 import { acting, ask, isRpcError, isSilence, ofService } from "../../nodes.ts"
 import { names } from "../../overview.ts"
 import * as Progress from "../../progress.ts"
@@ -38,6 +39,9 @@ const stepOf = ({ event }: RestoreSnapshotResponse, start: number, now: number):
       return undefined
   }
 }
+
+/** Once all is verified the node goes on by itself. */
+const mayHaveBegun = ({ state, step }: StepProgress) => step !== "stage" || state === "done"
 
 const failureOf = (service: string, node: string, result: RestoreSnapshotResult) => {
   const { failure, started } = result
@@ -81,7 +85,7 @@ export const followRestore = (node: NodeConfig, service: string, snapshot: Json.
           Effect.gen(function* () {
             const { event } = response
             if (event.case === "result") yield* Ref.set(result, event.value)
-            if (event.case === "step" && event.value.step !== "stage") yield* Ref.set(touched, true)
+            if (event.case === "step" && mayHaveBegun(event.value)) yield* Ref.set(touched, true)
             const value = stepOf(response, start, yield* Clock.currentTimeMillis)
             if (value === undefined) return
             yield* progress.on(service, create(DeployResponseSchema, { event: { case: "step", value } }))
@@ -89,6 +93,7 @@ export const followRestore = (node: NodeConfig, service: string, snapshot: Json.
         )
       })
     ).pipe(
+      tellIfLeft("snapshot restore", [{ service, node }], Ref.get(touched)),
       Effect.mapError(ofService(service)),
       Effect.match({ onFailure: (error): CliFailure | undefined => error, onSuccess: () => undefined })
     )

@@ -6,7 +6,6 @@ import { LocalTree } from "../../../services/LocalTree.ts"
 import { bytes } from "../../bytes.ts"
 import { quoted } from "../../errors.ts"
 import * as Json from "../../json.ts"
-import { tellIfLeft } from "../../leaving.ts"
 import { locate } from "../../locate.ts"
 import { answer, note } from "../../output.ts"
 import { names } from "../../overview.ts"
@@ -76,12 +75,12 @@ export const restore = Command.make(
     const { node, snapshot } = Option.isSome(file)
       ? yield* fromFile(service, file.value, yes)
       : yield* kept(service, word, yes)
-    const { failure, view } = yield* followRestore(node, service, snapshot, wait).pipe(
-      tellIfLeft("snapshot restore", [{ service, node }])
-    )
+    const { failure, view } = yield* followRestore(node, service, snapshot, wait)
     const value = { ...view, file: Option.getOrNull(file) }
     const running =
-      view.started.length === 0 ? "" : `; ${names(view.started)} run${view.started.length === 1 ? "s" : ""} again`
+      view.started.length === 0
+        ? "; nothing of it ran before, and nothing was started"
+        : `; ${names(view.started)} run${view.started.length === 1 ? "s" : ""} again`
     yield* answer(Json.SnapshotRestored, value, () =>
       failure === undefined
         ? [`restored ${service} on ${node.name} from ${snapshot.id} in ${took(view.duration_ms)}${running}`]
