@@ -71,6 +71,12 @@ enter=""
 if [[ $EUID == 0 ]]; then
   mkdir -p "$store"/{ns,run-containers}
   touch "$store/ns/mnt"
+  # The agent would mount it itself where /run lies on a disk, but too late for the demo's podman to see it.
+  mkdir -p /run/mcp/secrets
+  if [[ $(stat -f -c %T /run/mcp/secrets) != tmpfs ]]; then
+    mount -t tmpfs -o mode=0700 mcp-secrets /run/mcp/secrets
+    touch "$demo/mounted-secrets"
+  fi
   mount --bind "$store/ns" "$store/ns"
   mount --make-private "$store/ns"
   # shellcheck disable=SC2016

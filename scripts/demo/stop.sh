@@ -44,6 +44,12 @@ for pid in $(users); do end_process "$pid"; done
 for bridge in $(unused); do ip link delete "$bridge" 2>/dev/null || true; done
 for mount in $(mounts); do umount "$mount" 2>/dev/null || umount -l "$mount"; done
 
+# Values of secrets are gone with their containers. Where there still are some they are another agent's.
+if [[ -e $demo/mounted-secrets && -z $(find /run/mcp/secrets -type f 2>/dev/null) ]]; then
+  umount /run/mcp/secrets 2>/dev/null || true
+  rmdir /run/mcp/secrets /run/mcp 2>/dev/null || true
+fi
+
 # What netavark makes once for a whole machine and keeps: gone as well when the demo was the first to need it.
 if [[ -e $demo/first-on-this-host ]] && ! iptables -w -S NETAVARK_FORWARD 2>/dev/null | grep -q '^-A'; then
   nat() { iptables -w -t nat "$@" 2>/dev/null || true; }
