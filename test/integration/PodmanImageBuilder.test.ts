@@ -81,6 +81,19 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
     })
   )
 
+  it.scoped("leave nothing when their build is broken off as a step begins", () =>
+    Effect.gen(function* () {
+      const words = yield* order("broken", `FROM ${Podman.image}\nRUN while true; do sleep 1; done\n`)
+      const { build } = yield* ImageBuilder
+      yield* build(words).pipe(
+        Stream.takeUntil(({ text }) => text.includes("RUN")),
+        Stream.runDrain
+      )
+      const { run: podman } = yield* Instance
+      assert.strictEqual(yield* podman("ps", "--all", "--external", "--quiet"), "")
+    })
+  )
+
   it.scoped("are not built by a step that fails, and what it wrote last is kept", () =>
     Effect.gen(function* () {
       const fails = "RUN echo first; echo second >&2; exit 3"
