@@ -1,4 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
@@ -78,6 +80,22 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
       const none = yield* Effect.flip(Effect.scoped(saved("localhost/built/none:1")))
       assert.strictEqual(none._tag, "PodmanUnusable")
       assert.match(none.message, /^podman save failed: .*localhost\/built\/none:1/)
+    })
+  )
+
+  it.scoped("are not left behind as files by a mcp that was killed: the next one removes them", () =>
+    Effect.gen(function* () {
+      const words = yield* order("swept", "FROM scratch\nCOPY page /page\n")
+      yield* run(words)
+      const ended = spawnSync("true").pid
+      const [dead, alive] = [`mcp-image-${ended}-a`, `mcp-image-${process.ppid}-a`].map((name) => join(tmpdir(), name))
+      for (const path of [dead, alive]) mkdirSync(join(path ?? "", "image"), { recursive: true })
+      yield* Effect.scoped((yield* ImageBuilder).saved(words.reference))
+      assert.deepStrictEqual(
+        [dead, alive].map((path) => existsSync(path ?? "")),
+        [false, true]
+      )
+      rmSync(alive ?? "", { recursive: true })
     })
   )
 
