@@ -126,6 +126,20 @@ describe("an image that is loaded", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("is loaded again, as the next step says, when the node has lost it", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const { imageId } = yield* load(yield* layersOf("a"))
+      yield* deployed(shop(name))
+      yield* undeploy("shop")
+      yield* runtime.removeImage(imageId)
+      const lost = yield* Effect.flip(deployed(shop(name)))
+      assert.include(explain(lost).nextStep, "mcp build <service> --load")
+      yield* load(yield* layersOf("a"))
+      assert.strictEqual((yield* deployed(shop(name))).result.state, "succeeded")
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("stays when somebody else had brought it", () =>
     Effect.gen(function* () {
       const runtime = yield* ContainerRuntime
