@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import * as PodmanImageBuilder from "../../src/layers/PodmanImageBuilder.ts"
 import { ImageBuilder } from "../../src/services/ImageBuilder.ts"
 import * as Podman from "../support/podman.ts"
@@ -103,10 +103,14 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
     Effect.gen(function* () {
       const words = yield* order("broken", `FROM ${Podman.image}\nRUN while true; do sleep 1; done\n`)
       const { build } = yield* ImageBuilder
-      yield* build(words).pipe(
-        Stream.takeUntil(({ text }) => text.includes("RUN")),
-        Stream.runDrain
+      const begins = yield* Deferred.make<void>()
+      const fiber = yield* Effect.fork(
+        Stream.runForEach(build(words), ({ text }) =>
+          text.includes("RUN") ? Deferred.succeed(begins, undefined) : Effect.void
+        )
       )
+      yield* Deferred.await(begins)
+      yield* Fiber.interrupt(fiber)
       const { run: podman } = yield* Instance
       assert.strictEqual(yield* podman("ps", "--all", "--external", "--quiet"), "")
     })

@@ -42,7 +42,9 @@ const end = (child: ChildProcess, builds: boolean, over: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const pid = child.pid
     if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const steps = builds ? yield* Effect.interruptible(Effect.raceFirst(firstSteps(pid), Effect.as(over, []))) : []
+    const steps = builds
+      ? yield* Effect.raceFirst(Effect.interruptible(firstSteps(pid)), Effect.as(Effect.interruptible(over), []))
+      : []
     yield* Effect.forEach(steps.length === 0 ? [pid] : steps, (one) => signal(one, "SIGTERM"), { discard: true })
     if (Option.isSome(yield* Effect.timeoutOption(Effect.interruptible(over), graceTime))) return
     yield* signal(-pid, "SIGKILL")
