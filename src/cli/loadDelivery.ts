@@ -1,4 +1,5 @@
 import { Effect, Option } from "effect"
+import { Code } from "../grpc/status.ts"
 import type { Delivery } from "../programs/buildImages.ts"
 import type { Agents } from "../services/Agents.ts"
 import { ImageBuilder } from "../services/ImageBuilder.ts"
@@ -9,7 +10,7 @@ import type { Globals } from "./Globals.ts"
 import type * as Json from "./json.ts"
 import { type LoadedOnto, loadOnto } from "./loadOnto.ts"
 import { nodeFor } from "./locate.ts"
-import { ask, ofService, reading } from "./nodes.ts"
+import { ask, isRpcError, ofService, reading } from "./nodes.ts"
 import type { Screen } from "./Screen.ts"
 import { took } from "./time.ts"
 
@@ -23,9 +24,14 @@ export const toNode = (service: string, wanted: string | undefined) =>
   Effect.gen(function* () {
     const node = yield* nodeFor(service, wanted)
     const options = yield* reading
-    const { arch } = yield* Effect.mapError(
-      ask(node, (client) => client.nodeStatus({}, options)),
-      ofService(service)
+    const arch = yield* ask(node, (client) => client.nodeStatus({}, options)).pipe(
+      Effect.map((status) => status.arch),
+      // Who may deploy need not be one who may look.
+      Effect.catchIf(
+        (error) => isRpcError(error) && error.code === Code.PERMISSION_DENIED,
+        () => Effect.succeed("")
+      ),
+      Effect.mapError(ofService(service))
     )
     const loads = new Map<string, LoadedOnto>()
     const send = (reference: string) =>

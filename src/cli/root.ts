@@ -95,7 +95,7 @@ export const commands: ReadonlyArray<{
   {
     title: "Services",
     entries: [
-      ["build <service>[/<image>]", "build images, and push them to their registry"],
+      ["build <service>[/<image>]", "build images, for their registry or the node"],
       ["deploy <target>...", "bring services to their definitions"],
       ["plan [<target>...]", "what deploy would change"],
       ["rollback <service>", "back to an earlier revision, whole"],

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
@@ -39,9 +39,32 @@ const failed = (operation: string, exited: Exited) =>
 const registryOrPodman = (operation: string, reference: string, exited: Exited) =>
   registryError(errorOf(exited.lines), reference) ?? unusable(operation, exited)
 
+const ownFolder = /^mcp-image-(\d+)-/
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}
+
+/** Whole images, of a `mcp` that was killed: nobody else would remove them. */
+const sweep = async () => {
+  for (const name of await readdir(tmpdir())) {
+    const pid = ownFolder.exec(name)?.[1]
+    if (pid === undefined || isAlive(Number(pid))) continue
+    // One of another account stays.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+  }
+}
+
 const folder = Effect.acquireRelease(
   Effect.tryPromise({
-    try: () => mkdtemp(join(tmpdir(), "mcp-image-")),
+    try: async () => {
+      await sweep()
+      return await mkdtemp(join(tmpdir(), `mcp-image-${process.pid}-`))
+    },
     catch: () => new PodmanUnusable({ operation: "save", why: `no folder can be made in ${tmpdir()}` })
   }),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))

@@ -81,6 +81,9 @@ const diskFull: Explanation = {
 const loadDiskFull =
   "free space on the node (df -h; podman system df shows what images take), then mcp build --load again"
 
+/** An image may be in no image registry at all. */
+const loadAgain = "one that was loaded: mcp build <service> --load"
+
 const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, { _tag: T }>) => Explanation } = {
   RuntimeUnavailable: () => ({
     reason: "RUNTIME_UNAVAILABLE",
@@ -94,13 +97,16 @@ const by: { readonly [T in ProgramError["_tag"]]: (error: Extract<ProgramError, 
     reason: "NAME_IN_USE",
     nextStep: `see what it is (podman inspect ${e.container}), then rename or remove it on the node`
   }),
-  ImageNotFound: () => ({ reason: "IMAGE_NOT_FOUND", nextStep: "deploy the service again: that pulls the image" }),
+  ImageNotFound: () => ({
+    reason: "IMAGE_NOT_FOUND",
+    nextStep: `deploy the service again: that pulls the image; ${loadAgain}`
+  }),
   ImagePullFailed: (e) => ({
     reason: "IMAGE_PULL_FAILED",
     nextStep:
       e.here === true
         ? "deploy without --pull: the node has an image of that name, perhaps one that was loaded or built there"
-        : "check the image's name and tag, that the image registry answers, and [runtime] auth_file"
+        : `check the image's name and tag, that the image registry answers, and [runtime] auth_file; ${loadAgain}`
   }),
   ImageLoadFailed: () => ({
     reason: "IMAGE_LOAD_FAILED",

@@ -40,7 +40,7 @@ const fullName = (reference: string): Either.Either<string, string> => {
   const image = Reference.parse(reference)
   if (image === undefined) return Either.left("that is no image reference")
   if (image.digest !== undefined) return Either.left("an image is loaded under a tag, and not under a digest")
-  return image.tag === undefined ? Either.left("its tag is missing") : Either.right(Reference.format(image))
+  return Either.right(Reference.format({ ...image, tag: image.tag ?? "latest" }))
 }
 
 const checked = (offer: ImageOffer) =>

@@ -90,9 +90,10 @@ describe("mcp build", () => {
           { reference: api, context: `${ran.dir}/shop`, dockerfile: `${ran.dir}/shop/api/Dockerfile`, arch: undefined }
         ]
       )
+      const next = "next: mcp build shop --push, or --load, which needs no image registry"
       assert.strictEqual(
         ran.out,
-        `IMAGE                 RESULT  DIGEST\n${web}  built   -\n${api}  built   -\nnext: mcp build shop --push\n`
+        `IMAGE                 RESULT  DIGEST\n${web}  built   -\n${api}  built   -\n${next}\n`
       )
       assert.strictEqual(ran.err, "web  STEP 1/1: FROM scratch\napi  STEP 1/1: FROM scratch\n")
     })
@@ -110,6 +111,21 @@ describe("mcp build", () => {
       assert.deepStrictEqual(results(forced.json()), [[web, "pushed", digest]])
       const all = yield* building(["shop"], { there: [web, api] })
       assert.match(all.out, /^skipped: .*--force, builds it\nnext: mcp deploy shop$/m)
+    })
+  )
+
+  it.scoped("says that a node has to ask for an image whose name it may know as another", () =>
+    Effect.gen(function* () {
+      const fresh = yield* building(["shop", "--push"])
+      assert.match(fresh.out, /pushed +sha256:\w+\nnext: mcp deploy shop\n$/)
+      const forced = yield* building(["shop", "--push", "--force"], { there: [web, api] })
+      assert.match(forced.out, /^pushed: .*only with --pull\nnext: mcp deploy shop --pull\n$/m)
+      const definitions = { shop: definition({ images: 'web = "Dockerfile"', used: ["r.example/shop/web:latest"] }) }
+      const floating = yield* building(["shop", "--push"], {}, { definitions })
+      assert.match(floating.out, /^next: mcp deploy shop --pull$/m)
+      // Without the image registry nothing is asked.
+      const here = yield* building(["shop", "--force"])
+      assert.notInclude(here.out, "--pull")
     })
   )
 

@@ -149,6 +149,16 @@ describe("mcp build --load", () => {
     })
   )
 
+  it.scoped("needs no right to look at the node", () =>
+    Effect.gen(function* () {
+      const layers = yield* Effect.forEach(["a"], (text) => layerOf("f", text))
+      const denied = new RpcError({ code: Code.PERMISSION_DENIED, reason: "PERMISSION_DENIED", detail: "lacks read" })
+      const ran = yield* building(layers, agent({ loadImage: loading([], []), nodeStatus: () => denied }))
+      assert.strictEqual(ran.code, 0, ran.err)
+      assert.deepStrictEqual(ran.built, [undefined])
+    })
+  )
+
   it.scoped("does not send layers that are not what the image's config says", () =>
     Effect.gen(function* () {
       const [real, packed] = (yield* Effect.forEach(["a", "b"], (text) => layerOf("f", text))) as [MadeLayer, MadeLayer]

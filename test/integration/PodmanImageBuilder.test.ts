@@ -1,7 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import * as PodmanImageBuilder from "../../src/layers/PodmanImageBuilder.ts"
 import { ImageBuilder } from "../../src/services/ImageBuilder.ts"
 import * as Podman from "../support/podman.ts"
@@ -78,6 +80,39 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
       const none = yield* Effect.flip(Effect.scoped(saved("localhost/built/none:1")))
       assert.strictEqual(none._tag, "PodmanUnusable")
       assert.match(none.message, /^podman save failed: .*localhost\/built\/none:1/)
+    })
+  )
+
+  it.scoped("are not left behind as files by a mcp that was killed: the next one removes them", () =>
+    Effect.gen(function* () {
+      const words = yield* order("swept", "FROM scratch\nCOPY page /page\n")
+      yield* run(words)
+      const ended = spawnSync("true").pid
+      const [dead, alive] = [`mcp-image-${ended}-a`, `mcp-image-${process.ppid}-a`].map((name) => join(tmpdir(), name))
+      for (const path of [dead, alive]) mkdirSync(join(path ?? "", "image"), { recursive: true })
+      yield* Effect.scoped((yield* ImageBuilder).saved(words.reference))
+      assert.deepStrictEqual(
+        [dead, alive].map((path) => existsSync(path ?? "")),
+        [false, true]
+      )
+      rmSync(alive ?? "", { recursive: true })
+    })
+  )
+
+  it.scoped("leave nothing when their build is broken off as a step begins", () =>
+    Effect.gen(function* () {
+      const words = yield* order("broken", `FROM ${Podman.image}\nRUN while true; do sleep 1; done\n`)
+      const { build } = yield* ImageBuilder
+      const begins = yield* Deferred.make<void>()
+      const fiber = yield* Effect.fork(
+        Stream.runForEach(build(words), ({ text }) =>
+          text.includes("RUN") ? Deferred.succeed(begins, undefined) : Effect.void
+        )
+      )
+      yield* Deferred.await(begins)
+      yield* Fiber.interrupt(fiber)
+      const { run: podman } = yield* Instance
+      assert.strictEqual(yield* podman("ps", "--all", "--external", "--quiet"), "")
     })
   )
 

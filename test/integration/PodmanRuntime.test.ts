@@ -150,7 +150,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("PodmanRuntim
       const killed = yield* running("killed")
       yield* (yield* Instance).run("kill", "killed")
       assert.strictEqual(yield* runtime.wait("killed"), 137)
-      assert.deepStrictEqual(yield* kernel.oomKilled(killed, 0), Option.some(false))
+      assert.isFalse(Option.getOrThrow(yield* kernel.oomKilled(killed, 0)))
     }).pipe(Effect.provide(DevKmsgKernelLog.layer))
   )
 

@@ -79,6 +79,14 @@ describe("an image that is loaded", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("is called latest where no tag is said, as podman does it", () =>
+    Effect.gen(function* () {
+      const layers = yield* layersOf("a")
+      const { imageId } = yield* load(layers, layers, { reference: "localhost/shop/web" })
+      assert.strictEqual(yield* idOf("localhost/shop/web:latest"), imageId)
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("is what the next deploy runs, without a pull; --pull says that no image registry has it", () =>
     Effect.gen(function* () {
       const control = yield* FakeRuntimeControl
@@ -118,6 +126,20 @@ describe("an image that is loaded", () => {
     }).pipe(Effect.provide(node()))
   )
 
+  it.effect("is loaded again, as the next step says, when the node has lost it", () =>
+    Effect.gen(function* () {
+      const runtime = yield* ContainerRuntime
+      const { imageId } = yield* load(yield* layersOf("a"))
+      yield* deployed(shop(name))
+      yield* undeploy("shop")
+      yield* runtime.removeImage(imageId)
+      const lost = yield* Effect.flip(deployed(shop(name)))
+      assert.include(explain(lost).nextStep, "mcp build <service> --load")
+      yield* load(yield* layersOf("a"))
+      assert.strictEqual((yield* deployed(shop(name))).result.state, "succeeded")
+    }).pipe(Effect.provide(node()))
+  )
+
   it.effect("stays when somebody else had brought it", () =>
     Effect.gen(function* () {
       const runtime = yield* ContainerRuntime
@@ -148,7 +170,6 @@ describe("what cannot be an image", () => {
         ["START_MISSING", call(Stream.make({ data: new Uint8Array(3) }, { last: true }))],
         ["IMAGE_REFUSED", load([one], [one], { reference: `localhost/web@sha256:${"0".repeat(64)}` })],
         ["IMAGE_REFUSED", load([one], [one], { reference: `localhost/web:1@sha256:${"0".repeat(64)}` })],
-        ["IMAGE_REFUSED", load([one], [one], { reference: "localhost/web" })],
         ["IMAGE_REFUSED", load([one], [one], { reference: "UPPER/web:1" })],
         ["IMAGE_REFUSED", load([one], [one], { service: "../shop" })],
         ["IMAGE_REFUSED", load([one], [one], { config: Buffer.from("{}") })],

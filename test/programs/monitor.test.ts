@@ -227,7 +227,7 @@ describe("alerts", () => {
           const monitor = yield* Monitor
           const until = yield* monitor.silence({ service: "shop", component: undefined }, 3_600_000, "ada")
           const [shop] = yield* statusOf("shop")
-          assert.deepStrictEqual(Option.some(shop?.components[0]?.silencedUntil), until)
+          assert.strictEqual(shop?.components[0]?.silencedUntil, Option.getOrThrow(until))
           yield* control.kill("shop-web", 1)
           yield* pass("59 minutes")
           assert.deepStrictEqual(alerts, [])

@@ -48,13 +48,23 @@ const wayOf = ({ load, push }: { readonly push: boolean; readonly load: boolean 
     return { delivery, loads, arch: (yield* nodeOf(spec.node))?.arch }
   })
 
-const besides = (service: string, delivered: boolean, images: ReadonlyArray<Json.BuiltImage>) => {
+interface Told {
+  readonly service: string
+  readonly delivered: boolean
+  readonly images: ReadonlyArray<Json.BuiltImage>
+  /** A name that the image registry may have had before means another image now. */
+  readonly moved: boolean
+}
+
+const besides = ({ delivered, images, moved, service }: Told) => {
   const results = images.map(({ result }) => result)
   if (results.includes("failed")) return []
   const skipped = "skipped: the image registry has it; another tag in the definition, or --force, builds it"
+  const pull = "pushed: a node that has an image of this name asks for the new one only with --pull"
   const there = delivered || results.every((result) => result === "skipped")
-  const next = there ? `mcp deploy ${service}` : `mcp build ${service} --push`
-  return [...(results.includes("skipped") ? [skipped] : []), `next: ${next}`]
+  const deploy = `mcp deploy ${service}${moved ? " --pull" : ""}`
+  const next = there ? deploy : `mcp build ${service} --push, or --load, which needs no image registry`
+  return [...(results.includes("skipped") ? [skipped] : []), ...(moved ? [pull] : []), `next: ${next}`]
 }
 
 export const build = Command.make(
@@ -66,6 +76,7 @@ export const build = Command.make(
     const found = yield* checked(yield* selection({ targets, all: false, file: undefined }))
     const images: Array<Json.BuiltImage> = []
     const failures: Array<CliFailure> = []
+    let moved = false
     for (const { definition, spec, warnings } of found) {
       const plan = yield* buildSources({ spec, file: definition.file, image })
       for (const text of warnings) yield* warn(text)
@@ -75,12 +86,13 @@ export const build = Command.make(
         Effect.flatMap(buildProgress, (events) => buildImages(sources, { delivery, force, events }))
       )
       images.push(...results.map((built) => builtImage(built, loadedImage(loads, built.image.reference))))
+      moved ||= results.some(({ image, outcome }) => outcome === "pushed" && (force || image.floating))
       failures.push(...results.flatMap(({ failure }) => Option.toArray(failure)))
     }
     yield* confirm(Json.BuildResult, { service, images }, (look) => [
       ...builtTable(images, look),
       ...images.flatMap(loadLine),
-      ...besides(service, push || load, images)
+      ...besides({ service, delivered: push || load, images, moved })
     ])
     yield* failAll(failures)
   })

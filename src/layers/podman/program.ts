@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
-import { Data, Effect, Option, Stream } from "effect"
+import { Data, Effect, Option, Schedule, Stream } from "effect"
 import { PodmanMissing, PodmanUnusable } from "../../services/BuildError.ts"
 import { whyNot } from "../fileError.ts"
 import { below, signal } from "./processes.ts"
@@ -21,13 +21,30 @@ export class Exited extends Data.TaggedError("Exited")<{
 const noService = /^Error: unable to connect to Podman/i
 const keptLines = 60
 const graceTime = "10 seconds"
+const stepWithin = "2 seconds"
 
-/** A step's command outlives a podman that ends before it, so the step goes first: podman then tidies up and ends too. */
-const end = (child: ChildProcess, over: Effect.Effect<void>) =>
+const stepsOf = (pid: number) => below(pid, (program) => program.startsWith("buildah-"))
+
+/** A step that is about to begin: podman says so before there is a process of it. */
+const firstSteps = (pid: number) =>
+  stepsOf(pid).pipe(
+    Effect.filterOrFail((steps) => steps.length > 0),
+    Effect.retry(Schedule.spaced("20 millis")),
+    Effect.timeout(stepWithin),
+    Effect.orElseSucceed((): ReadonlyArray<number> => [])
+  )
+
+/**
+ * A step's command outlives a podman that ends before it, so the step goes first: podman then tidies up and ends too. One
+ * that is ended itself leaves the containers that it builds in, so it is given the time to come to a step.
+ */
+const end = (child: ChildProcess, builds: boolean, over: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const pid = child.pid
     if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const steps = yield* below(pid, (program) => program.startsWith("buildah-"))
+    const steps = builds
+      ? yield* Effect.raceFirst(Effect.interruptible(firstSteps(pid)), Effect.as(Effect.interruptible(over), []))
+      : []
     yield* Effect.forEach(steps.length === 0 ? [pid] : steps, (one) => signal(one, "SIGTERM"), { discard: true })
     if (Option.isSome(yield* Effect.timeoutOption(Effect.interruptible(over), graceTime))) return
     yield* signal(-pid, "SIGKILL")
@@ -44,7 +61,7 @@ export const lines = (
         const child = yield* Effect.acquireRelease(
           // In a group of its own: Ctrl-C at the terminal is for us, who end it in order.
           Effect.sync(() => spawn("podman", args, { stdio: ["ignore", "pipe", "pipe"], detached: true })),
-          (child) => Effect.uninterruptible(end(child, exit(child)))
+          (child) => Effect.uninterruptible(end(child, args[0] === "build", exit(child)))
         )
         const last: Array<string> = []
         const open = [child.stdout, child.stderr].map(
