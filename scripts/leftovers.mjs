@@ -49,7 +49,8 @@ const mounts = () =>
   text("/proc/self/mountinfo")
     .split("\n")
     .map((line) => line.split(" ")[4] ?? "")
-    .filter((point) => /overlay|\/shm$|mcp|netns/.test(point))
+    // Where /run lies on a disk the first agent mounts it for the whole machine, and it stays.
+    .filter((point) => point !== "/run/mcp/secrets" && /overlay|\/shm$|mcp|netns/.test(point))
     .map((point) => `mount ${point}`)
 
 export const snapshot = () => [

@@ -41,11 +41,12 @@ const applets =
 const machineConf = (): string => {
   if (process.env.CONTAINERS_CONF) return readFileSync(process.env.CONTAINERS_CONF, "utf8")
   const kept = join(root, ".test/podman")
-  const done = join(kept, "probed")
-  if (!existsSync(done)) {
-    execFileSync(join(root, "scripts/podman-conf.sh"), [kept], { stdio: ["ignore", "ignore", "inherit"] })
-    writeFileSync(done, "")
-  }
+  mkdirSync(kept, { recursive: true })
+  // Test files run side by side: one of them probes, the others wait for it.
+  const probe = 'test -e "$1/probed" || { "$0" "$1" && touch "$1/probed"; }'
+  execFileSync("flock", [join(kept, "lock"), "sh", "-c", probe, join(root, "scripts/podman-conf.sh"), kept], {
+    stdio: ["ignore", "ignore", "inherit"]
+  })
   const conf = join(kept, "containers.conf")
   return existsSync(conf) ? readFileSync(conf, "utf8") : ""
 }

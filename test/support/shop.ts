@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, Schedule, type Scope } from "effect"
 import { freePort, login, make, type Node, type Ran } from "./agent.ts"
 import { image as busybox } from "./podman.ts"
 
@@ -72,7 +72,11 @@ export class OldShop extends Context.Tag("test/OldShop")<
         assert.strictEqual(deployed.code, 0, deployed.stderr)
         const before = yield* containers(node)
         const serves = Effect.gen(function* () {
-          assert.deepStrictEqual(yield* containers(node), before)
+          // podman's list may be behind for a moment; a version that stays down fails all the same.
+          yield* Effect.retry(
+            Effect.map(containers(node), (now) => assert.deepStrictEqual(now, before)).pipe(Effect.sandbox),
+            { times: 20, schedule: Schedule.spaced("100 millis") }
+          ).pipe(Effect.unsandbox)
           assert.strictEqual(yield* get(port), "old\n")
         })
         return { node, port, serves }
