@@ -136,13 +136,6 @@ const isOfOther = ({ arch, reference }: BuildOrder) =>
 
 const make: ImageBuilder["Type"] = {
   has,
-  exists: (reference) =>
-    output(["image", "exists", reference]).pipe(
-      Effect.as(true),
-      Effect.catchTag("Exited", (exited) =>
-        exited.code === 1 ? Effect.succeed(false) : Effect.fail(unusable("image exists", exited))
-      )
-    ),
   build: (order) =>
     Stream.concat(
       built(order),

@@ -25,8 +25,6 @@ export class ImageBuilder extends Context.Tag("mcp/ImageBuilder")<
   {
     /** Whether its image registry has an image of this name. */
     readonly has: (reference: string) => Effect.Effect<boolean, LocalPodmanError | ImageRegistryError>
-    /** Whether this machine has an image of this name. */
-    readonly exists: (reference: string) => Effect.Effect<boolean, LocalPodmanError>
     /** The build ends with the stream, whatever ends that. */
     readonly build: (
       order: BuildOrder

@@ -4,20 +4,11 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { login, make, type Node, type Ran } from "../support/agent.ts"
 import { sequence } from "../support/killing.ts"
-import { image } from "../support/podman.ts"
+import { sleepingShop } from "../support/shop.ts"
 
 /** `make fault` goes through many more. */
 const rounds = Number(process.env.MCP_FAULT_ROUNDS ?? 2)
 const seed = Number(process.env.MCP_FAULT_SEED ?? 4711)
-
-const shop = `name = "shop"
-[[components]]
-name = "web"
-image = "${image}"
-cmd = ["sleep", "1000"]
-settle = "50ms"
-stop_timeout = "0s"
-`
 
 const MIB = 1024 * 1024
 const LARGE = 48 * MIB
@@ -95,7 +86,7 @@ it.scopedLive(
       yield* node.startMcias
       let agent = yield* node.startAgent
       yield* login(node, "admin")
-      node.define("shop", shop)
+      node.define("shop", sleepingShop)
       succeeded(yield* node.mcp("deploy", "shop"))
       const root = join(node.dir, "srv/shop")
       const partial = join(root, ".mcp-partial")

@@ -16,16 +16,7 @@ import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { login, make, type Ran } from "../support/agent.ts"
-import { image } from "../support/podman.ts"
-
-const shop = `name = "shop"
-[[components]]
-name = "web"
-image = "${image}"
-cmd = ["sleep", "1000"]
-settle = "50ms"
-stop_timeout = "0s"
-`
+import { sleepingShop } from "../support/shop.ts"
 
 const digest = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
 const succeeded = (ran: Ran) => assert.strictEqual(ran.code, 0, ran.stdout + ran.stderr)
@@ -36,7 +27,7 @@ it.scopedLive("files and folders go to a service's own folder and come back as t
     yield* node.startMcias
     const agent = yield* node.startAgent
     yield* login(node, "admin")
-    node.define("shop", shop)
+    node.define("shop", sleepingShop)
     succeeded(yield* node.mcp("deploy", "shop"))
     const root = join(node.dir, "srv/shop")
     const here = (name: string) => join(node.dir, "here", name)

@@ -2,16 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Running } from "../../src/cli/json.ts"
 import { login, make } from "../support/agent.ts"
-import { image } from "../support/podman.ts"
-
-const shop = `name = "shop"
-[[components]]
-name = "web"
-image = "${image}"
-cmd = ["sleep", "1000"]
-settle = "50ms"
-stop_timeout = "0s"
-`
+import { sleepingShop } from "../support/shop.ts"
 
 it.scopedLive("a container that is killed is started again by the agent, and counted", () =>
   Effect.gen(function* () {
@@ -19,7 +10,7 @@ it.scopedLive("a container that is killed is started again by the agent, and cou
     yield* node.startMcias
     yield* node.startAgent
     yield* login(node, "admin")
-    node.define("shop", shop)
+    node.define("shop", sleepingShop)
     assert.strictEqual((yield* node.mcp("deploy", "shop")).code, 0)
     yield* node.podman.run("kill", "shop-web")
     const webOf = (json: string) =>

@@ -4,16 +4,7 @@ import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { login, make, type Ran } from "../support/agent.ts"
-import { image } from "../support/podman.ts"
-
-const shop = `name = "shop"
-[[components]]
-name = "web"
-image = "${image}"
-cmd = ["sleep", "1000"]
-settle = "50ms"
-stop_timeout = "0s"
-`
+import { sleepingShop } from "../support/shop.ts"
 
 const MIB = 1024 * 1024
 const SIZE = 96
@@ -50,7 +41,7 @@ it.scopedLive("whoever is killed half-way, the old file is whole, and --resume s
     yield* node.startMcias
     const agent = yield* node.startAgent
     yield* login(node, "admin")
-    node.define("shop", shop)
+    node.define("shop", sleepingShop)
     succeeded(yield* node.mcp("deploy", "shop"))
     const root = join(node.dir, "srv/shop")
     const partial = join(root, ".mcp-partial")

@@ -39,18 +39,23 @@ const architecture = (reference: string) =>
 const digestOf = (layout: string): string =>
   JSON.parse(readFileSync(join(layout, "index.json"), "utf8")).manifests[0].digest
 
+/** Whether this machine has an image of this name. */
+const exists = (reference: string) =>
+  Effect.flatMap(Instance, ({ run }) =>
+    Effect.map(run("images", "--format", "{{.Repository}}:{{.Tag}}"), (names) => names.split("\n").includes(reference))
+  )
+
 layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of this machine", (it) => {
   it.scoped("are there once they are built, and each step is told as one", () =>
     Effect.gen(function* () {
-      const builder = yield* ImageBuilder
       const words = yield* order("plain", "FROM scratch\nCOPY page /page\n")
-      assert.isFalse(yield* builder.exists(words.reference))
+      assert.isFalse(yield* exists(words.reference))
       const lines = yield* run(words)
       assert.deepStrictEqual(
         lines.filter(({ step }) => step).map(({ text }) => text),
         ["STEP 1/2: FROM scratch", "STEP 2/2: COPY page /page"]
       )
-      assert.isTrue(yield* builder.exists(words.reference))
+      assert.isTrue(yield* exists(words.reference))
     })
   )
 
@@ -129,7 +134,7 @@ layer(live, { excludeTestServices: true, timeout: "120 seconds" })("images of th
       const base = yield* Effect.flip(run(yield* order("base", "FROM 127.0.0.1:9/base:1\n")))
       assert.strictEqual(base._tag, "ImageRegistryUnreachable")
       assert.match(base.message, /image registry 127\.0\.0\.1:9: .*connection refused$/)
-      assert.isFalse(yield* (yield* ImageBuilder).exists(words.reference))
+      assert.isFalse(yield* exists(words.reference))
     })
   )
 })

@@ -31,6 +31,16 @@ ${port === undefined ? "" : `ports = ["127.0.0.1:${port}:8080"]`}
 ${keys}
 `
 
+/** A shop whose one component, "web", only sleeps. */
+export const sleepingShop = `name = "shop"
+[[components]]
+name = "web"
+image = "${busybox}"
+cmd = ["sleep", "1000"]
+settle = "50ms"
+stop_timeout = "0s"
+`
+
 /** A shop with one component, "web". */
 export const shop = (web: Component & { readonly port: number }) => `name = "shop"\n${component(web)}`
 
